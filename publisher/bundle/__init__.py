@@ -1,0 +1,1 @@
+"""What SPIRE says: trust domain, JWT authorities, trust bundle, and the formats they arrive in."""

@@ -1,0 +1,1 @@
+"""What relying parties read: issuer, JWKS document, configuration document, and what each accepts."""

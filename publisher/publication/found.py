@@ -1,0 +1,158 @@
+"""A publication as found at a sink, with what the publisher itself remembers of it."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any, Self
+
+from publisher import strict_json
+from publisher.bundle.public_key import PublicKey
+from publisher.errors import BundleError
+from publisher.oidc.issuer import CONFIGURATION_PATH, MANIFEST_PATH
+from publisher.publication.document_set import StoredObject
+from publisher.publication.manifest import Manifest, ManifestError, PublishedKey
+from publisher.quoting import quote
+
+UNSTATED_MAX_AGE = timedelta(hours=1)
+"""How long caches may keep an object without Cache-Control: what Cloud Storage does with public ones."""
+
+_MAX_AGE = re.compile(r"max-age=(\d{1,9})")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FoundKeys:
+    """Hold the keys of a JWKS that anybody may have written.
+
+    `identified` are keys with a thumbprint; `strangers` names the elements that are no public key of ours
+    in any reading: other key types, private members, damage.
+    """
+
+    identified: tuple[PublishedKey, ...] = ()
+    strangers: tuple[str, ...] = ()
+
+    @property
+    def thumbprints(self) -> frozenset[str]:
+        """Give the thumbprints of the identified keys."""
+        return frozenset(key.thumbprint for key in self.identified)
+
+    @classmethod
+    def parse(cls, body: bytes, *, where: str) -> Self | None:
+        """Read what can be read; None: the bytes are no JWK Set at all."""
+        document = _object(body, where)
+        keys = document.get("keys") if document else None
+        if not isinstance(keys, list):
+            return None
+        identified, strangers = [], []
+        for number, jwk in enumerate(keys):
+            kid = jwk.get("kid") if isinstance(jwk, dict) else None
+            name = kid if isinstance(kid, str) else f"keys[{number}]"
+            try:
+                key = PublicKey.from_jwk(jwk if isinstance(jwk, dict) else {}, where=name)
+            except BundleError:
+                strangers.append(name)
+                continue
+            identified.append(
+                PublishedKey(
+                    kid=name,
+                    alg=key.alg,
+                    thumbprint=key.thumbprint,
+                    first_published_at=None,
+                )
+            )
+        return cls(identified=tuple(identified), strangers=tuple(strangers))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Hold the three objects as read, and the manifest of the state file.
+
+    `manifest` is None when the object is absent or no manifest; `manifest_problem` says which of the two.
+    """
+
+    jwks: StoredObject | None
+    configuration: StoredObject | None
+    manifest_object: StoredObject | None
+    manifest: Manifest | None
+    manifest_problem: str | None
+    remembered: Manifest | None
+
+    @classmethod
+    def of(cls, objects: Iterable[StoredObject | None], *, remembered: Manifest | None, where: str) -> Self:
+        """Sort JWKS, configuration and manifest, as read in this order, into a publication.
+
+        Raises:
+            SettingsError: the manifest is of a newer schema than ours.
+
+        """
+        jwks, configuration, manifest_object = objects
+        manifest, problem = None, None
+        if manifest_object is not None:
+            try:
+                manifest = Manifest.parse(manifest_object.body, where=f"{where}/{MANIFEST_PATH}")
+            except ManifestError as error:
+                problem = error.what
+        return cls(
+            jwks=jwks,
+            configuration=configuration,
+            manifest_object=manifest_object,
+            manifest=manifest,
+            manifest_problem=problem,
+            remembered=remembered,
+        )
+
+    @property
+    def records(self) -> tuple[Manifest, ...]:
+        """Give what says what was published: the manifest, then the state file's."""
+        return tuple(record for record in (self.manifest, self.remembered) if record is not None)
+
+    @property
+    def published(self) -> frozenset[str]:
+        """Give the thumbprints that count as published, whatever the documents say."""
+        return frozenset().union(*(record.thumbprints for record in self.records))
+
+    @property
+    def sequence_number(self) -> int | None:
+        """Give the number to judge a bundle by.
+
+        The manifest's; but the state file's when the two share no key, for then somebody else wrote the
+        manifest, or the state file's when there is no manifest.
+        """
+        if self.manifest is None:
+            return self.remembered.sequence_number if self.remembered else None
+        if self.remembered and not self.manifest.thumbprints & self.remembered.thumbprints:
+            return self.remembered.sequence_number
+        return self.manifest.sequence_number
+
+    def configured(self, member: str) -> object:
+        """Give one member of the configuration document; None: absent, or no JSON object."""
+        if self.configuration is None:
+            return None
+        document = _object(self.configuration.body, CONFIGURATION_PATH)
+        return document.get(member) if document else None
+
+
+def cached_for(stored: StoredObject) -> timedelta:
+    """Tell how long caches may go on serving an object after it was replaced."""
+    stated = stored.headers.cache_control if stored.headers else None
+    if stated is None:
+        return UNSTATED_MAX_AGE
+    if "no-store" in stated:
+        return timedelta(0)
+    found = _MAX_AGE.search(stated)
+    return timedelta(seconds=int(found[1])) if found else UNSTATED_MAX_AGE
+
+
+def shown(names: Iterable[str], most: int = 5) -> str:
+    """List names from outside for a message, the first few of them."""
+    listed = list(names)
+    more = f" and {len(listed) - most} more" if len(listed) > most else ""
+    return ", ".join(quote(name, 40) for name in listed[:most]) + more
+
+
+def _object(body: bytes, where: str) -> dict[str, Any] | None:
+    try:
+        value = strict_json.loads(body, where=where)
+    except strict_json.MalformedError:
+        return None
+    return value if isinstance(value, dict) else None

@@ -1,0 +1,250 @@
+"""The decision: may what the source offers replace what is there, and what has to be written."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from publisher.bundle.fetched import SourceKind
+from publisher.bundle.trust_bundle import TrustBundle
+from publisher.findings import Finding
+from publisher.oidc.issuer import MANIFEST_PATH
+from publisher.publication import rules
+from publisher.publication.document_set import Document, DocumentSet, PublicationSettings, StoredObject
+from publisher.publication.found import Found, FoundKeys, cached_for
+from publisher.publication.manifest import (
+    MOST_REPLACED,
+    Manifest,
+    OverrideRecord,
+    PublishedDocument,
+    PublishedKey,
+    ReplacedDocument,
+)
+from publisher.publication.rules import Overrides
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Hold what the source offers, built for one publication."""
+
+    bundle: TrustBundle
+    source: SourceKind
+    settings: PublicationSettings
+    documents: DocumentSet
+    publisher_version: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyChanges:
+    """Say which keys come, go and stay, compared with what relying parties could read until now."""
+
+    added: tuple[PublishedKey, ...] = ()
+    removed: tuple[PublishedKey, ...] = ()
+    kept: tuple[PublishedKey, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Write:
+    """Name one object to write and the version it replaces (None: nothing is there)."""
+
+    document: Document
+    replaces: StoredObject | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publish:
+    """Write `documents` in this order, then the manifest."""
+
+    documents: tuple[Write, ...]
+    manifest_write: Write
+    manifest: Manifest
+    changes: KeyChanges
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Keep:
+    """Leave the documents as they are and confirm the manifest."""
+
+    manifest_write: Write
+    manifest: Manifest
+    changes: KeyChanges
+    findings: tuple[Finding, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refuse:
+    """Leave everything as it is; each finding is one reason, none of them overridden."""
+
+    findings: tuple[Finding, ...]
+
+
+Plan = Publish | Keep | Refuse
+
+
+def plan(found: Found, wanted: Wanted, *, overrides: Overrides, now: datetime) -> Plan:
+    """Decide on one publication. Pure: equal arguments, equal plan. `now` is whole seconds in UTC.
+
+    What counts as published is what the manifest lists and what the state file remembers. A set that shares
+    no key with it and a lower sequence number are refused unless overridden; another issuer, trust domain or
+    JWKS path always. Keys that nobody accounts for are tampering and no reason to refuse.
+    """
+    keys_there = _keys_there(found, wanted)
+    context = rules.Context(
+        found=found,
+        keys_there=keys_there,
+        bundle=wanted.bundle,
+        settings=wanted.settings,
+        documents=wanted.documents,
+    )
+    refusals = tuple(_refusals(context, overrides))
+    if refusals:
+        return Refuse(findings=refusals)
+    writes = tuple(
+        Write(document=document, replaces=stored)
+        for document, stored in (
+            (wanted.documents.jwks, found.jwks),  # first: a relying party may read between the two writes
+            (wanted.documents.configuration, found.configuration),
+        )
+        if stored is None or not stored.is_like(document)
+    )
+    overridden = tuple(_overridden(context, overrides))
+    manifest = _manifest(context, wanted, writes=writes, overridden=overridden, now=now)
+    manifest_write = Write(
+        document=Document.of(MANIFEST_PATH, manifest.dumps(), max_age=None), replaces=found.manifest_object
+    )
+    changes = _changes(keys_there, manifest.keys)
+    findings = tuple(_reports(context, overridden))
+    if writes:
+        return Publish(
+            documents=writes,
+            manifest_write=manifest_write,
+            manifest=manifest,
+            changes=changes,
+            findings=findings,
+        )
+    return Keep(manifest_write=manifest_write, manifest=manifest, changes=changes, findings=findings)
+
+
+def _refusals(context: rules.Context, overrides: Overrides) -> Iterator[Finding]:
+    for rule in rules.ALWAYS:
+        yield from rule(context)
+    for rule, accepts in rules.OVERRIDABLE:
+        if not accepts(overrides):
+            yield from rule(context)
+
+
+def _overridden(context: rules.Context, overrides: Overrides) -> Iterator[Finding]:
+    for rule, accepts in rules.OVERRIDABLE:
+        if accepts(overrides):
+            yield from rule(context)
+
+
+def _reports(context: rules.Context, overridden: tuple[Finding, ...]) -> Iterator[Finding]:
+    for finding in overridden:
+        yield rules.accepted(finding)
+    for rule in rules.REPORTS:
+        yield from rule(context)
+
+
+def _keys_there(found: Found, wanted: Wanted) -> FoundKeys | None:
+    """Read the JWKS at the sink; one that equals the wanted one need not be parsed again."""
+    if found.jwks is None:
+        return None
+    if found.jwks.body == wanted.documents.jwks.body:
+        return FoundKeys(identified=tuple(_published(wanted, {}, None)))
+    return FoundKeys.parse(found.jwks.body, where=found.jwks.path)
+
+
+def _published(
+    wanted: Wanted, known: Mapping[str, PublishedKey], now: datetime | None
+) -> Iterator[PublishedKey]:
+    for authority in wanted.bundle.jwt_authorities:
+        before = known.get(authority.key.thumbprint)
+        yield PublishedKey(
+            kid=authority.kid,
+            alg=authority.key.alg,
+            thumbprint=authority.key.thumbprint,
+            first_published_at=(before.first_published_at if before else None) or now,
+            expires_at=authority.expires_at or (before.expires_at if before else None),
+        )
+
+
+def _changes(there: FoundKeys | None, keys: tuple[PublishedKey, ...]) -> KeyChanges:
+    before = {(key.kid, key.thumbprint): key for key in there.identified} if there else {}
+    after = {(key.kid, key.thumbprint): key for key in keys}
+    return KeyChanges(
+        added=tuple(key for name, key in after.items() if name not in before),
+        removed=tuple(key for name, key in before.items() if name not in after),
+        kept=tuple(key for name, key in after.items() if name in before),
+    )
+
+
+def _manifest(
+    context: rules.Context,
+    wanted: Wanted,
+    *,
+    writes: tuple[Write, ...],
+    overridden: tuple[Finding, ...],
+    now: datetime,
+) -> Manifest:
+    found, settings = context.found, wanted.settings
+    known = {key.thumbprint: key for record in reversed(found.records) for key in record.keys}
+    listed = tuple(
+        PublishedDocument(path=document.path, size=len(document.body), sha256=document.sha256)
+        for document in (wanted.documents.jwks, wanted.documents.configuration)
+    )
+    unchanged = not writes and found.manifest is not None and found.manifest.documents == listed
+    return Manifest(
+        issuer=settings.issuer.url,
+        trust_domain=str(wanted.bundle.trust_domain),
+        sequence_number=_sequence_number(context),
+        refresh_hint=wanted.bundle.refresh_hint,
+        source=wanted.source.value,
+        modified_at=found.manifest.modified_at if unchanged and found.manifest else now,
+        confirmed_at=now,
+        due_at=now + settings.due_after,
+        stale_at=now + settings.stale_after,
+        documents=listed,
+        keys=tuple(_published(wanted, known, now)),
+        replaced=_replaced(found, writes, now),
+        override=_override(context, overridden, now),
+        publisher_version=wanted.publisher_version,
+    )
+
+
+def _sequence_number(context: rules.Context) -> int | None:
+    """Keep the last known number when the source tells none, unless the keys it counted are gone."""
+    if context.bundle.sequence_number is not None:
+        return context.bundle.sequence_number
+    return None if rules.is_disjoint(context) else context.found.sequence_number
+
+
+def _replaced(found: Found, writes: tuple[Write, ...], now: datetime) -> tuple[ReplacedDocument, ...]:
+    """Remember what caches may still serve, so that a reader of the public URL can tell it from tampering."""
+    before = found.manifest.replaced if found.manifest else ()
+    fresh = tuple(
+        ReplacedDocument(
+            path=write.replaces.path,
+            sha256=write.replaces.sha256,
+            readable_until=now + cached_for(write.replaces),
+        )
+        for write in writes
+        if write.replaces is not None and write.replaces.body != write.document.body
+    )
+    readable = tuple(old for old in before if old.readable_until > now)
+    return (readable + fresh)[-MOST_REPLACED:]
+
+
+def _override(
+    context: rules.Context, overridden: tuple[Finding, ...], now: datetime
+) -> OverrideRecord | None:
+    """Record an override that was used, or one that a killed run had used before it wrote its manifest."""
+    manifest = context.found.manifest
+    accepted = tuple(rules.OVERRIDE_OF[finding.code] for finding in overridden)
+    if not accepted and manifest and rules.is_disjoint(context):
+        accepted = (rules.OVERRIDE_OF[rules.DISJOINT],)
+    if not accepted:
+        return manifest.override if manifest else None
+    there = context.found.jwks.sha256 if context.found.jwks and not context.jwks_is_wanted else None
+    listed = manifest.sha256_of(context.settings.jwks_path) if manifest else None
+    return OverrideRecord(accepted=tuple(dict.fromkeys(accepted)), at=now, replaced_sha256=there or listed)
