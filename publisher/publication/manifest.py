@@ -249,11 +249,11 @@ class _Reader:
     def time(self, name: str) -> datetime:
         try:
             time = datetime.fromisoformat(self.text(name))
-        except ValueError as error:
+            if time.tzinfo is None:
+                raise self._refused(name, "a time with its zone")
+            return time.astimezone(UTC)
+        except (ValueError, OverflowError) as error:
             raise self._refused(name, "a time") from error
-        if time.tzinfo is None:
-            raise self._refused(name, "a time with its zone")
-        return time.astimezone(UTC)
 
     def optional(self, name: str, read: Callable[[str], _T]) -> _T | None:
         return None if self._members.get(name) is None else read(name)

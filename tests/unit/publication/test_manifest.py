@@ -60,6 +60,7 @@ def test_a_newer_schema_is_left_alone(manifest: Manifest) -> None:
         ("sequence_number", 2**63, "a number"),
         ("sequence_number", "7", "a number"),
         ("confirmed_at", "yesterday", "a time"),
+        ("confirmed_at", "0001-01-01T00:00:00+14:00", "a time"),
         ("confirmed_at", "2026-11-22T12:00:00", "zone"),
         ("documents", {}, "an array"),
         ("documents", [1], "not a JSON object"),

@@ -1,0 +1,221 @@
+"""Read and replace single files so that nobody, and no crash, ever sees half of one."""
+
+import errno
+import fcntl
+import os
+import stat
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+
+from publisher import strict_json
+from publisher.errors import SinkError, SinkSettingsError, SinkUnavailableError
+from publisher.quoting import quote
+
+FILE_MODE = 0o644
+FOLDER_MODE = 0o755
+LOCK_MODE = 0o600
+MARK = ".spire-oidc-publisher"
+"""How the name of every file begins that is ours and no document: lock and unfinished writes."""
+
+# Not O_PATH: a folder must be open for reading to be synced.
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
+# O_NONBLOCK: opening a named pipe must not wait for its other end.
+_EXISTING = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+_LOCK = os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC
+_NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+_FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
+_FORBIDDEN = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
+_WRONG_KIND = frozenset({errno.ELOOP, errno.ENOTDIR, errno.EISDIR, errno.ENXIO})
+_BAD_NAME = frozenset({errno.ENOENT, errno.ENAMETOOLONG, errno.EINVAL, errno.EFBIG})
+
+
+@contextmanager
+def translated(where: str) -> Iterator[None]:
+    """Turn what the operating system says inside the block into a sink error.
+
+    Raises:
+        SinkUnavailableError: full, or anything else that may pass.
+        SinkSettingsError: missing, forbidden, read-only, a symbolic link, of the wrong kind.
+
+    """
+    try:
+        yield
+    except OSError as error:
+        raise _sink_error(error, where) from error
+
+
+def open_folder(path: str | os.PathLike[str]) -> int:
+    """Open a folder by a path that the operator chose; symbolic links in it are the operator's.
+
+    Raises:
+        OSError: no such folder, or not accessible.
+
+    """
+    return os.open(path, _FOLDER)
+
+
+@contextmanager
+def existing_folder(root: int, folders: Iterable[str]) -> Iterator[int | None]:
+    """Walk from an open folder to one below it, never through a symbolic link; None: it is not there.
+
+    The descriptor is open inside the block.
+
+    Raises:
+        OSError: no folder, a symbolic link, or not accessible.
+
+    """
+    with ExitStack() as opened:
+        try:
+            folder = _walk(root, folders, opened, make=False)
+        except FileNotFoundError:
+            folder = None
+        yield folder
+
+
+@contextmanager
+def made_folder(root: int, folders: Iterable[str]) -> Iterator[int]:
+    """Walk in the same way, making what is absent with mode 0755, whatever the umask.
+
+    A folder that exists is left as it is.
+
+    Raises:
+        OSError: no folder, a symbolic link, or not to be made.
+
+    """
+    with ExitStack() as opened:
+        yield _walk(root, folders, opened, make=True)
+
+
+@contextmanager
+def locked(folder: int, name: str, *, where: str, wait: Callable[[], bool]) -> Iterator[None]:
+    """Hold the exclusive lock of one file of a folder inside the block.
+
+    `wait` sleeps a little and tells whether to try again. The file stays: removing it would let two hold it.
+    Its mode is 0600, so that nobody but the publisher's user can keep it from the publisher.
+
+    Raises:
+        SinkUnavailableError: somebody else held it for as long as there was patience.
+        SinkSettingsError: not to be made, or a symbolic link.
+
+    """
+    where = f"{where}, lock {name}"
+    with translated(where):
+        lock = _lock_file(folder, name)
+    try:
+        while not _taken(lock, where):
+            if not wait():
+                what = "another publisher held it until the time was up"
+                raise SinkUnavailableError(where, what, "run again; look for a publisher that hangs")
+        yield
+    finally:
+        os.close(lock)
+
+
+def read(folder: int, name: str, *, where: str) -> bytes | None:
+    """Read one regular file of at most `strict_json.LARGEST` bytes; None: it is not there.
+
+    Raises:
+        SinkSettingsError: no regular file, or larger.
+        OSError: a symbolic link, or not readable.
+
+    """
+    try:
+        descriptor = os.open(name, _EXISTING, dir_fd=folder)
+    except FileNotFoundError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            raise SinkSettingsError(where, "is no regular file", "remove it, or name another place")
+        with open(descriptor, "rb", closefd=False) as file:
+            body = file.read(strict_json.LARGEST + 1)
+    finally:
+        os.close(descriptor)
+    if len(body) > strict_json.LARGEST:
+        what = f"has more than the {strict_json.LARGEST} bytes that a document may have"
+        raise SinkSettingsError(where, what, "look at who wrote it and remove it")
+    return body
+
+
+def replace(folder: int, name: str, body: bytes) -> None:
+    """Write one file whole, durably, with mode 0644: another file of the folder, renamed over it.
+
+    The other file's name is fixed, so that what a killed run left is overwritten by the next; the caller
+    holds a lock, so that only one writes it. Whatever fails, the file of that name stays as it was.
+
+    Raises:
+        OSError: not written.
+
+    """
+    unfinished = f"{MARK}.{name}.unfinished"
+    with suppress(FileNotFoundError):
+        os.unlink(unfinished, dir_fd=folder)
+    descriptor = os.open(unfinished, _NEW, 0o600, dir_fd=folder)
+    try:
+        with open(descriptor, "wb") as file:  # noqa: PTH123 - a descriptor has no path
+            file.write(body)
+            file.flush()
+            os.fchmod(descriptor, FILE_MODE)
+            os.fsync(descriptor)
+        os.rename(unfinished, name, src_dir_fd=folder, dst_dir_fd=folder)
+    except OSError:
+        with suppress(OSError):
+            os.unlink(unfinished, dir_fd=folder)
+        raise
+    os.fsync(folder)
+
+
+def _walk(here: int, folders: Iterable[str], opened: ExitStack, *, make: bool) -> int:
+    for name in folders:
+        made = make and _make_folder(here, name)
+        below = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
+        opened.callback(os.close, below)
+        if made:
+            os.fchmod(below, FOLDER_MODE)
+            os.fsync(here)
+        here = below
+    return here
+
+
+def _lock_file(folder: int, name: str) -> int:
+    try:
+        lock = os.open(name, _LOCK | os.O_CREAT | os.O_EXCL, LOCK_MODE, dir_fd=folder)
+    except FileExistsError:
+        return os.open(name, _LOCK, dir_fd=folder)
+    os.fchmod(lock, LOCK_MODE)  # a umask must not take it from its owner
+    return lock
+
+
+def _taken(lock: int, where: str) -> bool:
+    with translated(where):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+    return True
+
+
+def _make_folder(parent: int, name: str) -> bool:
+    """Make a folder; tell whether it is new."""
+    try:
+        os.mkdir(name, FOLDER_MODE, dir_fd=parent)
+    except FileExistsError:
+        return False
+    return True
+
+
+def _sink_error(error: OSError, where: str) -> SinkError:
+    number = error.errno
+    said = (error.strerror or quote(str(error))).lower()
+    if number in _FULL:
+        return SinkUnavailableError(where, said, "free space or raise the quota, then run again")
+    if number in _FORBIDDEN:
+        return SinkSettingsError(where, said, "let the publisher's user read and write here")
+    if number in _WRONG_KIND:
+        what = f"{said}: a symbolic link, or not the kind of file that belongs here"
+        return SinkSettingsError(
+            where, what, "put a real folder or file in its place: links are not followed"
+        )
+    if number in _BAD_NAME:
+        return SinkSettingsError(where, said, "make the folder, or correct its name in the settings")
+    return SinkUnavailableError(where, said, "run again; if it stays, look at the disk and the system's log")

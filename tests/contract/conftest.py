@@ -1,0 +1,3 @@
+from tests.emulator.fixtures import bucket, emulator, fault_proxy
+
+__all__ = ["bucket", "emulator", "fault_proxy"]
