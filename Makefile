@@ -1,7 +1,7 @@
 # One line a target; `make test` and `make demo` install what they need themselves.
 PYTHON ?= python3
 BIN := .venv/bin
-CORE := publisher/quoting.py,publisher/findings.py,publisher/errors.py,publisher/strict_json.py,publisher/ports.py,publisher/bundle/*,publisher/oidc/*,publisher/publication/*,publisher/use_cases/*
+CORE := publisher/quoting.py,publisher/findings.py,publisher/errors.py,publisher/strict_json.py,publisher/ports.py,publisher/bundle/*,publisher/oidc/*,publisher/publication/*,publisher/serving/*,publisher/use_cases/*
 .DEFAULT_GOAL := test
 .PHONY: demo test e2e check lint types layers bench lock protocol clean
 
@@ -42,6 +42,7 @@ bench: $(BIN)/.ready ## measure; ratios within one run, no assertions
 lock: ## renew requirements/*.txt from pyproject.toml; needs uv
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url pyproject.toml --output-file requirements/runtime.txt
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --constraint requirements/runtime.txt --group dev pyproject.toml --output-file requirements/dev.txt
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-emit-index-url --constraint requirements/dev.txt --group pyproject.toml:function --output-file requirements/function.txt
 
 protocol: $(BIN)/.ready ## renew the gRPC messages in publisher/sources/protocol from their .proto files
 	$(BIN)/python -m grpc_tools.protoc --proto_path=. --python_out=. --pyi_out=. publisher/sources/protocol/*.proto
