@@ -1,0 +1,223 @@
+"""One run of one command: settings, work on every publication, report, exit status."""
+
+import logging
+import os
+import sys
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Generic, TypeVar
+
+from publisher import logs
+from publisher.cli.json_output import error_members, finding_members, findings_of, put_json
+from publisher.cli.printing import is_coloured, put
+from publisher.cli.runs import PublicationThread, Work, run_all
+from publisher.errors import ExitStatus, PublisherError
+from publisher.findings import Finding
+from publisher.ports import Deadline
+from publisher.settings.layers import Layers, Reader
+from publisher.settings.run import (
+    RunSettings,
+    Selected,
+    read_file,
+    read_output,
+    read_run,
+    select,
+    unknown_variables,
+)
+from publisher.wiring import Wiring
+
+MOST_LOGGED = 20
+"""The most findings of one publication that are logged; the JSON output has them all."""
+
+_GRAVEST_FIRST = (
+    ExitStatus.UNSAFE,
+    ExitStatus.SETTINGS,
+    ExitStatus.TEMPORARY,
+    ExitStatus.USAGE,
+    ExitStatus.FOUND,
+    ExitStatus.DONE,
+)
+_LOG = logging.getLogger(__name__)
+_S = TypeVar("_S")
+_V = TypeVar("_V")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ended(Generic[_S, _V]):
+    """Hold how the work on one publication ended. `settings` is None where they were bad."""
+
+    name: str | None
+    settings: _S | None
+    result: _V | PublisherError
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Session:
+    """Hold what the work of a run shares."""
+
+    run: RunSettings
+    wiring: Wiring
+    deadline: Deadline
+    coloured: bool
+
+
+class Command(ABC, Generic[_S, _V]):
+    """Be one command: what it reads, does with one publication, and says about it."""
+
+    name: str
+    logs_findings = True
+
+    @abstractmethod
+    def read(self, reader: Reader) -> _S:
+        """Read the settings of one publication."""
+
+    def forbid(self, selected: tuple[Selected[_S], ...], run: RunSettings, /) -> None:
+        """Raise what is wrong with these publications beside each other."""
+
+    @abstractmethod
+    def work(self, settings: _S, session: Session) -> _V:
+        """Work on one publication, in a thread of its own."""
+
+    def status(self, _result: _V, _run: RunSettings, /) -> ExitStatus:
+        """Give the exit status of work that ended without an error."""
+        return ExitStatus.DONE
+
+    @abstractmethod
+    def findings(self, result: _V) -> tuple[Finding, ...]:
+        """Give everything that was found."""
+
+    @abstractmethod
+    def members(self, ended: "Ended[_S, _V]", run: RunSettings, /) -> dict[str, Any]:
+        """Give the command's own JSON members of one publication; all of them in every case."""
+
+    @abstractmethod
+    def text(self, ended: Ended[_S, _V], session: Session, /) -> Iterator[str | bytes]:
+        """Give what a person reads about one publication."""
+
+
+def run_command(command: Command[_S, _V], typed: Mapping[str, object]) -> ExitStatus:
+    """Run a command from what was typed to its exit status."""
+    layers = Layers(command=command.name, command_line=typed, environment=os.environ)
+    as_json = False
+    try:
+        _configure_logs(verbose=False, quiet=False)
+        as_json, verbose, quiet = read_output(layers)
+        _configure_logs(verbose=verbose, quiet=quiet)
+        layers = replace(layers, file=read_file(layers))
+        as_json = read_output(layers)[0]
+        run = read_run(layers)
+        _configure_logs(verbose=run.verbose, quiet=run.quiet)
+        for name in unknown_variables(layers.environment):
+            _LOG.warning("environment variable %s names no option; see docs/settings.md", name)
+        selected = select(layers, command.read)
+        command.forbid(selected, run)
+    except PublisherError as error:
+        _log_error(None, error)
+        if as_json:
+            put_json(command.name, error.exit_status, error=error)
+        return error.exit_status
+    wiring = Wiring()
+    session = Session(
+        run=run,
+        wiring=wiring,
+        deadline=Deadline(wiring.clock, run.timeout),
+        coloured=is_coloured(sys.stdout, os.environ),
+    )
+    status = _report(command, session, _work(command, session, selected))
+    if not PublicationThread.any_left():
+        wiring.close()
+    return status
+
+
+def _work(
+    command: Command[_S, _V], session: Session, selected: tuple[Selected[_S], ...]
+) -> list[Ended[_S, _V]]:
+    sound = [(one.name, one.settings) for one in selected if not isinstance(one.settings, PublisherError)]
+    works = [
+        Work(name=name, do=lambda settings=settings: command.work(settings, session))  # type: ignore[misc]
+        for name, settings in sound
+    ]
+    results = iter(run_all(works, deadline=session.deadline))
+    return [
+        Ended(name=one.name, settings=None, result=one.settings)
+        if isinstance(one.settings, PublisherError)
+        else Ended(name=one.name, settings=one.settings, result=next(results))
+        for one in selected
+    ]
+
+
+def _report(command: Command[_S, _V], session: Session, ended: list[Ended[_S, _V]]) -> ExitStatus:
+    run = session.run
+    statuses = []
+    for one in ended:
+        if isinstance(one.result, PublisherError):
+            statuses.append(one.result.exit_status)
+            _log_error(one.name, one.result)
+        else:
+            statuses.append(command.status(one.result, run))
+            if command.logs_findings:
+                _log_findings(one.name, command.findings(one.result))
+    status = gravest(statuses)
+    try:
+        if run.json:
+            publications = [
+                _members(command, one, own, run) for one, own in zip(ended, statuses, strict=True)
+            ]
+            put_json(command.name, status, publications=publications)
+        else:
+            for one in ended:
+                for part in command.text(one, session):
+                    put(part)
+    except PublisherError as error:
+        _log_error(None, error)
+        status = gravest([status, error.exit_status])
+    return status
+
+
+def gravest(statuses: Iterable[ExitStatus]) -> ExitStatus:
+    """Choose the exit status of several publications: 65 before 78 before 75 before 1 before 0."""
+    return min(statuses, key=_GRAVEST_FIRST.index, default=ExitStatus.DONE)
+
+
+def _members(
+    command: Command[_S, _V], one: Ended[_S, _V], status: ExitStatus, run: RunSettings
+) -> dict[str, Any]:
+    return {
+        "name": one.name,
+        "exit_status": int(status),
+        **command.members(one, run),
+        "findings": []
+        if isinstance(one.result, PublisherError)
+        else finding_members(command.findings(one.result)),
+        "error": error_members(one.result) if isinstance(one.result, PublisherError) else None,
+    }
+
+
+def _log_error(name: str | None, error: PublisherError) -> None:
+    parts = {
+        **({"publication": name} if name else {}),
+        "where": error.where,
+        "what": error.what,
+        "remedy": error.remedy,
+        "exit_status": int(error.exit_status),
+        "findings": finding_members(findings_of(error)[:MOST_LOGGED]),
+    }
+    hint = f" (an override counts with --publication {name} only)" if name and findings_of(error) else ""
+    _LOG.error("%s%s", error, hint, extra={"members": parts})
+
+
+def _log_findings(name: str | None, findings: tuple[Finding, ...]) -> None:
+    gravest_first = sorted(findings, key=lambda finding: -finding.severity.rank)
+    token = logs.publication_name.set(name)
+    try:
+        for finding in gravest_first[:MOST_LOGGED]:
+            logs.log_finding(_LOG, finding)
+        if len(findings) > MOST_LOGGED:
+            _LOG.warning("%d more findings; --output json has them all", len(findings) - MOST_LOGGED)
+    finally:
+        logs.publication_name.reset(token)
+
+
+def _configure_logs(*, verbose: bool, quiet: bool) -> None:
+    logs.configure(sys.stderr, verbose=verbose, quiet=quiet, colour=is_coloured(sys.stderr, os.environ))

@@ -1,0 +1,1 @@
+"""Flags, environment and TOML, parsed once into typed settings."""

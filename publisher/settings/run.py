@@ -1,0 +1,169 @@
+"""One run of one command: its own settings, and the publications that it is for."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Generic, TypeVar
+
+from publisher.errors import PublisherError, SettingsError, UsageError
+from publisher.findings import Severity
+from publisher.quoting import quote
+from publisher.settings.layers import Layers, Reader
+from publisher.settings.options import OPTIONS, PREFIX, Scope, named
+from publisher.settings.settings_file import LARGEST, SettingsFile, Table
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+_T = TypeVar("_T")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunSettings:
+    """Hold what holds for a whole run. `timeout` is in seconds; options of other commands are None."""
+
+    json: bool
+    verbose: bool
+    quiet: bool
+    timeout: int
+    dry_run: bool = False
+    document: str | None = None
+    require_manifest: bool = False
+    fail_on: Severity = Severity.WARNING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Selected(Generic[_T]):
+    """Hold one publication of a run: its name (None: the only one, unnamed) and its settings or its error."""
+
+    name: str | None
+    settings: _T | PublisherError
+
+
+def read_output(layers: Layers) -> tuple[bool, bool, bool]:
+    """Read how to talk: JSON, verbose, quiet. A file is not needed for it yet."""
+    reader = Reader(layers=layers)
+    return reader.value("output") == "json", reader.value("verbose"), reader.value("quiet")
+
+
+def read_file(layers: Layers) -> SettingsFile | None:
+    """Read the file of `--config`, if there is one.
+
+    Raises:
+        UsageError: the path typed on the command line is no file that can be read.
+        SettingsError: the same for the environment; forbidden; or as `SettingsFile.parse`.
+
+    """
+    given = layers.given(named("config"))
+    path: Path | None = Reader(layers=layers).value("config")
+    if given is None or path is None:
+        return None
+    try:
+        with path.open("rb") as file:
+            data = file.read(LARGEST + 1)
+    except PermissionError as error:
+        raise SettingsError(quote(str(path)), "must not be read", "permit the user of this run to") from error
+    except OSError as error:
+        what = f"{quote(str(path))} cannot be read ({quote(error.strerror)})"
+        raise given.refused(what, "give the path of a TOML file") from error
+    return SettingsFile.parse(path, data)
+
+
+def read_run(layers: Layers) -> RunSettings:
+    """Read what holds for the whole run.
+
+    Raises:
+        UsageError: a bad value on the command line.
+        SettingsError: a bad value in the environment or the file; an override in the environment.
+
+    """
+    _refuse_overrides_in(layers.environment)
+    reader = Reader(layers=layers)
+    json, verbose, quiet = read_output(layers)
+    values = {
+        name.replace("-", "_"): reader.value(name)
+        for name in ("dry-run", "document", "require-manifest", "fail-on")
+        if layers.command in named(name).commands
+    }
+    if "fail_on" in values:
+        values["fail_on"] = Severity(values["fail_on"])
+    return RunSettings(json=json, verbose=verbose, quiet=quiet, timeout=reader.value("timeout"), **values)
+
+
+def select(layers: Layers, read: Callable[[Reader], _T]) -> tuple[Selected[_T], ...]:
+    """Choose the publications of this run and read the settings of each.
+
+    Settings that are bad in one of several publications are that one's failure: the others are still due.
+
+    Raises:
+        UsageError: a name that the file has not; options of one publication, or an override, beside several.
+        SettingsError: the same name, from the environment.
+
+    """
+    tables = _tables(layers)
+    if len(tables) > 1:
+        _refuse_shared_options(layers, len(tables))
+    return tuple(_selected(layers, table, read, alone=len(tables) == 1) for table in tables)
+
+
+def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """Find variables that look like ours and name no option: a misspelt one is otherwise silent.
+
+    Kubernetes makes such variables for a service of the publisher's name; they are no mistake.
+    """
+    known = {option.variable for option in OPTIONS}
+    made = (f"{PREFIX}SERVICE_", f"{PREFIX}PORT")
+    return tuple(
+        sorted(
+            name
+            for name in environment
+            if name.startswith(PREFIX) and name not in known and not name.startswith(made)
+        )
+    )
+
+
+def _selected(
+    layers: Layers, table: Table | None, read: Callable[[Reader], _T], *, alone: bool
+) -> Selected[_T]:
+    name = table.name if table else None
+    try:
+        return Selected(name=name, settings=read(Reader(layers=layers, table=table)))
+    except PublisherError as error:
+        if alone:
+            raise
+        return Selected(name=name, settings=error)
+
+
+def _tables(layers: Layers) -> tuple[Table | None, ...]:
+    given = layers.given(named("publication"))
+    tables = layers.file.tables if layers.file else ()
+    if given is None:
+        return tables or (None,)
+    name = Reader(layers=layers).value("publication")
+    chosen = tuple(table for table in tables if table.name == name)
+    if not chosen:
+        known = (
+            ", ".join(str(table.name) for table in tables[:10]) or "none, for want of a --config with tables"
+        )
+        raise given.refused(f"{quote(name, 64)} is not a publication of the file", f"known are: {known}")
+    return chosen
+
+
+def _refuse_shared_options(layers: Layers, count: int) -> None:
+    for scope in (Scope.PUBLICATION, Scope.OVERRIDE):
+        given = layers.typed(scope)
+        if given is not None:
+            raise UsageError(
+                given.place,
+                f"is about one publication, and the file has {count}",
+                "choose one with --publication NAME, or write it into the file",
+            )
+
+
+def _refuse_overrides_in(environment: Mapping[str, str]) -> None:
+    for option in OPTIONS:
+        if option.scope is Scope.OVERRIDE and environment.get(option.variable):
+            raise SettingsError(
+                option.variable,
+                "an override counts on the command line only, for one run",
+                f"unset it, and type {option.flag} where it is meant",
+            )

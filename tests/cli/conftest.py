@@ -1,0 +1,27 @@
+import logging
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.cli.running import Place
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Place:
+    there = Place(folder=tmp_path)
+    there.sink.mkdir()
+    there.has("one", "two")
+    return there
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """Take back what a run in this process does to the process's logging."""
+    root, ours = logging.getLogger(), logging.getLogger("publisher")
+    before = root.handlers[:], root.level, ours.level, logging.raiseExceptions
+    yield
+    root.handlers[:], level, our_level, logging.raiseExceptions = before
+    root.setLevel(level)
+    ours.setLevel(our_level)
+    logging.captureWarnings(capture=False)
