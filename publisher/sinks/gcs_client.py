@@ -10,21 +10,20 @@ from itertools import count
 from typing import Any, TypeVar
 
 import google.auth
-import requests.adapters
+import requests
 from google.auth.credentials import Credentials, with_scopes_if_required
 
 from publisher import strict_json
 from publisher.errors import SinkSettingsError
 from publisher.ports import Deadline
 from publisher.quoting import quote
+from publisher.sinks.gcs_connections import prepare
 from publisher.sinks.gcs_errors import FAILURES, Failure, TooLargeError, Verdict, classify
 from publisher.sinks.gcs_library import Client
 
 _Result = TypeVar("_Result")
 
 _SCOPE = "https://www.googleapis.com/auth/devstorage.read_write"
-_CONNECTIONS = 64
-"""How many connections are kept for reuse: as many publications as run side by side, generously."""
 _CONNECT_SECONDS = 5.0
 _ANSWER_SECONDS = 10.0
 _FIRST_PAUSE = 0.25
@@ -50,7 +49,7 @@ def open_client() -> Client:
     be shared by many threads; whoever opened it closes it.
 
     Raises:
-        SinkSettingsError: no credentials, or none that this client can use.
+        SinkSettingsError: no credentials, or none that this client can use; no CA bundle where one is named.
 
     """
     emulator = os.environ.get("STORAGE_EMULATOR_HOST")
@@ -72,9 +71,7 @@ def open_client() -> Client:
             "or run gcloud auth application-default login",
         ) from error
     if not session.is_mtls:  # else the adapter holds the client's certificate
-        adapter = requests.adapters.HTTPAdapter(pool_connections=4, pool_maxsize=_CONNECTIONS)
-        session.mount("https://", adapter)
-        session.mount("http://", adapter)
+        prepare(session, client.api_endpoint)
     session.max_redirects = 0
     session.hooks["response"].append(_bound)
     return client
