@@ -21,7 +21,8 @@ class PublisherError(Exception):
 
     `where` names the place (a file, a socket, an object, an option), `what` the broken rule,
     `remedy` the next step of the person who reads it. Texts from outside must have gone through
-    `publisher.quoting.quote` first. `exit_status` is what the run ends with.
+    `publisher.quoting.quote` first. `exit_status` is what the run ends with;
+    `findings` are its reasons, or what was found before it.
     """
 
     exit_status = ExitStatus.SETTINGS
@@ -31,6 +32,7 @@ class PublisherError(Exception):
         self.where = where
         self.what = what
         self.remedy = remedy
+        self.findings: tuple[Finding, ...] = ()
 
 
 class BundleError(PublisherError):

@@ -95,6 +95,15 @@ class Sink(Protocol):
         """
         ...
 
+    def rehearse(self, deadline: Deadline) -> None:
+        """Raise what a write would, as far as that can be told without writing.
+
+        Raises:
+            SinkError: as `write`.
+
+        """
+        ...
+
     def findings(self) -> tuple[Finding, ...]:
         """Report what was noticed about the sink's own settings while it was used."""
         ...
@@ -103,11 +112,25 @@ class Sink(Protocol):
 class Memory(Protocol):
     """Remember, beside the publisher, the manifest it wrote last: the state file."""
 
+    @property
+    def location(self) -> str:
+        """Name the place for a person, e.g. `state file '/var/lib/...'`."""
+        ...
+
     def recall(self) -> bytes | None:
         """Give the manifest that was remembered last; None: nothing yet.
 
         Raises:
             SettingsError: it is there and cannot be read.
+
+        """
+        ...
+
+    def rehearse(self, deadline: Deadline) -> None:
+        """Raise what `remember` would, as far as that can be told without writing.
+
+        Raises:
+            SinkError: as `remember`.
 
         """
         ...

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from publisher.bundle.fetched import Fetched, SourceKind, Witness
 from publisher.bundle.trust_bundle import TrustBundle
-from publisher.errors import PublisherError, SinkConflictError, WebError
+from publisher.errors import PublisherError, SinkConflictError, SinkError, WebError
 from publisher.findings import Finding
 from publisher.ports import Deadline, WebAnswer
 from publisher.publication.document_set import Document, Headers, StoredObject
@@ -80,6 +80,8 @@ class MemorySink:
         self.log: list[str] = []
         self.writes = 0
         self.reported: tuple[Finding, ...] = ()
+        self.read_only: PublisherError | None = None
+        self.is_careless = False  # True: every precondition is ignored
         self.before_write: Callable[[int, str], None] = lambda _number, _path: None
         self.after_write: Callable[[int, str], None] = lambda _number, _path: None
         self.after_read: Callable[[str], None] = lambda _path: None
@@ -118,6 +120,8 @@ class MemorySink:
         number, self.writes = self.writes, self.writes + 1
         self.before_write(number, document.path)
         there = self.objects.get(document.path)
+        if self.is_careless:
+            replaces = there
         if (there.generation if there else None) != (replaces.generation if replaces else None):
             self.log.append(f"conflict {document.path}")
             raise SinkConflictError(document.path, "is of another generation", "read it again")
@@ -125,6 +129,11 @@ class MemorySink:
         self.log.append(f"write {document.path}")
         self.after_write(number, document.path)
         return stored
+
+    def rehearse(self, deadline: Deadline) -> None:
+        assert deadline.remaining() > 0
+        if self.read_only is not None:
+            raise self.read_only
 
     def findings(self) -> tuple[Finding, ...]:
         return self.reported
@@ -140,11 +149,23 @@ class DictMemory:
     def __init__(self, manifest: bytes | None = None) -> None:
         self.manifest = manifest
         self.remembered = 0
+        self.full: SinkError | None = None
+
+    @property
+    def location(self) -> str:
+        return "state file 'memory'"
+
+    def rehearse(self, deadline: Deadline) -> None:
+        assert deadline.remaining() > 0
+        if self.full is not None:
+            raise self.full
 
     def recall(self) -> bytes | None:
         return self.manifest
 
     def remember(self, manifest: bytes) -> None:
+        if self.full is not None:
+            raise self.full
         self.manifest = manifest
         self.remembered += 1
 

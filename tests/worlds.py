@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from publisher.bundle.fetched import SourceKind
 from publisher.bundle.trust_bundle import TrustBundle
 from publisher.errors import PublisherError
+from publisher.findings import Finding
 from publisher.oidc.issuer import CONFIGURATION_PATH, MANIFEST_PATH, Issuer
 from publisher.ports import Deadline
 from publisher.publication.document_set import PublicationSettings
@@ -32,6 +33,8 @@ class World:
     memory: DictMemory | None = None
     web: SinkWeb | None = None
     settings: PublicationSettings = SETTINGS
+    timeout: float = 30
+    noticed: list[Finding] = field(default_factory=list)
 
     def publish(
         self,
@@ -44,12 +47,19 @@ class World:
     ) -> Outcome:
         self.source = source or ListedSource(*bundles, kind=kind)
         return publish(
-            Adapters(source=self.source, sink=self.sink, memory=self.memory, web=self.web, clock=self.clock),
+            Adapters(
+                source=self.source,
+                sink=self.sink,
+                memory=self.memory,
+                web=self.web,
+                clock=self.clock,
+                notice=self.noticed.append,
+            ),
             self.settings,
             overrides=overrides or Overrides(),
             bucket_url=bucket_url,
             dry_run=dry_run,
-            deadline=Deadline(self.clock, 30),
+            deadline=Deadline(self.clock, self.timeout),
         )
 
     def manifest(self) -> Manifest:

@@ -8,9 +8,10 @@ from typing import Any, Self
 
 from publisher import strict_json
 from publisher.bundle.public_key import PublicKey
+from publisher.bundle.trust_bundle import MOST_KEYS
 from publisher.errors import BundleError
 from publisher.oidc.issuer import CONFIGURATION_PATH, MANIFEST_PATH
-from publisher.publication.document_set import StoredObject
+from publisher.publication.document_set import Document, StoredObject
 from publisher.publication.manifest import Manifest, ManifestError, PublishedKey
 from publisher.quoting import quote
 
@@ -44,7 +45,9 @@ class FoundKeys:
         if not isinstance(keys, list):
             return None
         identified, strangers = [], []
-        for number, jwk in enumerate(keys):
+        if len(keys) > MOST_KEYS:
+            strangers.append(f"keys[{MOST_KEYS}] and all that follow")
+        for number, jwk in enumerate(keys[:MOST_KEYS]):
             kid = jwk.get("kid") if isinstance(jwk, dict) else None
             name = kid if isinstance(kid, str) else f"keys[{number}]"
             try:
@@ -107,22 +110,35 @@ class Found:
         return tuple(record for record in (self.manifest, self.remembered) if record is not None)
 
     @property
-    def published(self) -> frozenset[str]:
-        """Give the thumbprints that count as published, whatever the documents say."""
-        return frozenset().union(*(record.thumbprints for record in self.records))
+    def is_reset_elsewhere(self) -> bool:
+        """Tell whether a person has replaced every key since the state file was written, on another host.
+
+        The manifest then records that override, the JWKS is the one it lists, and no key is in both records.
+        """
+        if self.manifest is None or self.remembered is None or self.jwks is None:
+            return False
+        override = self.manifest.override
+        return (
+            not self.manifest.thumbprints & self.remembered.thumbprints
+            and override is not None
+            and override.at >= self.remembered.confirmed_at
+            and self.jwks.sha256 == self.manifest.sha256_of(self.jwks.path)
+        )
 
     @property
-    def sequence_number(self) -> int | None:
-        """Give the number to judge a bundle by.
+    def published(self) -> frozenset[str]:
+        """Give the thumbprints that count as published, whatever the documents say."""
+        counting = self.records[:1] if self.is_reset_elsewhere else self.records
+        return frozenset().union(*(record.thumbprints for record in counting))
 
-        The manifest's; but the state file's when the two share no key, for then somebody else wrote the
-        manifest, or the state file's when there is no manifest.
+    def counting_record(self, offered: frozenset[str]) -> Manifest | None:
+        """Give the record whose sequence number a bundle of these thumbprints is judged by.
+
+        The first that shares a key with the bundle: the manifest, then the state file's. A manifest that
+        shares none was forged, or counts another datastore's changes; such a state file is too old.
         """
-        if self.manifest is None:
-            return self.remembered.sequence_number if self.remembered else None
-        if self.remembered and not self.manifest.thumbprints & self.remembered.thumbprints:
-            return self.remembered.sequence_number
-        return self.manifest.sequence_number
+        sharing = (record for record in self.records if record.thumbprints & offered)
+        return next(sharing, self.records[0] if self.records else None)
 
     def configured(self, member: str) -> object:
         """Give one member of the configuration document; None: absent, or no JSON object."""
@@ -132,7 +148,7 @@ class Found:
         return document.get(member) if document else None
 
 
-def cached_for(stored: StoredObject) -> timedelta:
+def cached_for(stored: StoredObject | Document) -> timedelta:
     """Tell how long caches may go on serving an object after it was replaced."""
     stated = stored.headers.cache_control if stored.headers else None
     if stated is None:

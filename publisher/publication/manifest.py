@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, Self, TypeVar
 
 from publisher import strict_json
@@ -17,6 +17,10 @@ MOST_REPLACED = 32
 """The most replaced documents that a manifest remembers, the newest ones."""
 
 _T = TypeVar("_T")
+
+
+LONGEST_CACHED = timedelta(days=7)
+"""The longest that a replaced document is excused for, and the longest max-age that we publish with."""
 
 
 class ManifestError(PublisherError):
@@ -50,6 +54,10 @@ class ReplacedDocument:
     path: str
     sha256: str
     readable_until: datetime
+
+    def is_readable(self, now: datetime) -> bool:
+        """Tell whether a cache may serve it; a time beyond `LONGEST_CACHED` was never promised by us."""
+        return now < self.readable_until <= now + LONGEST_CACHED
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,8 +177,10 @@ class Manifest:
             raise SettingsError(
                 where,
                 f"was written by a newer release (schema {schema}; this one knows {SCHEMA_VERSION})",
-                "upgrade this publisher, or point it at another sink",
+                "upgrade this publisher; if nobody runs a newer one, somebody forged it: see the runbook",
             )
+        if not reader.array("keys"):
+            raise ManifestError(where, "lists no keys", "publish again to replace it")
         return cls(
             issuer=reader.text("issuer"),
             trust_domain=reader.text("trust_domain"),
@@ -203,7 +213,7 @@ class Manifest:
                     sha256=item.text("sha256"),
                     readable_until=item.time("readable_until"),
                 )
-                for item in reader.array("replaced")
+                for item in reader.optional("replaced", reader.array) or ()
             ),
             override=reader.optional("override", reader.override),
             publisher_version=reader.text("publisher_version"),

@@ -2,16 +2,17 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from publisher.bundle.fetched import SourceKind
 from publisher.bundle.trust_bundle import TrustBundle
 from publisher.findings import Finding
 from publisher.oidc.issuer import MANIFEST_PATH
-from publisher.publication import rules
+from publisher.publication import reports, rules
 from publisher.publication.document_set import Document, DocumentSet, PublicationSettings, StoredObject
 from publisher.publication.found import Found, FoundKeys, cached_for
 from publisher.publication.manifest import (
+    LONGEST_CACHED,
     MOST_REPLACED,
     Manifest,
     OverrideRecord,
@@ -31,6 +32,7 @@ class Wanted:
     settings: PublicationSettings
     documents: DocumentSet
     publisher_version: str
+    public_urls: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,8 +83,17 @@ class Refuse:
 Plan = Publish | Keep | Refuse
 
 
-def plan(found: Found, wanted: Wanted, *, overrides: Overrides, now: datetime) -> Plan:
+def plan(
+    found: Found,
+    wanted: Wanted,
+    *,
+    overrides: Overrides,
+    now: datetime,
+    replaced: tuple[ReplacedDocument, ...] = (),
+) -> Plan:
     """Decide on one publication. Pure: equal arguments, equal plan. `now` is whole seconds in UTC.
+
+    `replaced` is what earlier attempts of the same run replaced already.
 
     What counts as published is what the manifest lists and what the state file remembers. A set that shares
     no key with it and a lower sequence number are refused unless overridden; another issuer, trust domain or
@@ -95,6 +106,7 @@ def plan(found: Found, wanted: Wanted, *, overrides: Overrides, now: datetime) -
         bundle=wanted.bundle,
         settings=wanted.settings,
         documents=wanted.documents,
+        public_urls=wanted.public_urls,
     )
     refusals = tuple(_refusals(context, overrides))
     if refusals:
@@ -108,7 +120,7 @@ def plan(found: Found, wanted: Wanted, *, overrides: Overrides, now: datetime) -
         if stored is None or not stored.is_like(document)
     )
     overridden = tuple(_overridden(context, overrides))
-    manifest = _manifest(context, wanted, writes=writes, overridden=overridden, now=now)
+    manifest = _manifest(context, wanted, writes=writes, overridden=overridden, now=now, replaced=replaced)
     manifest_write = Write(
         document=Document.of(MANIFEST_PATH, manifest.dumps(), max_age=None), replaces=found.manifest_object
     )
@@ -141,8 +153,8 @@ def _overridden(context: rules.Context, overrides: Overrides) -> Iterator[Findin
 
 def _reports(context: rules.Context, overridden: tuple[Finding, ...]) -> Iterator[Finding]:
     for finding in overridden:
-        yield rules.accepted(finding)
-    for rule in rules.REPORTS:
+        yield reports.accepted(finding)
+    for rule in reports.REPORTS:
         yield from rule(context)
 
 
@@ -186,6 +198,7 @@ def _manifest(
     writes: tuple[Write, ...],
     overridden: tuple[Finding, ...],
     now: datetime,
+    replaced: tuple[ReplacedDocument, ...],
 ) -> Manifest:
     found, settings = context.found, wanted.settings
     known = {key.thumbprint: key for record in reversed(found.records) for key in record.keys}
@@ -206,7 +219,7 @@ def _manifest(
         stale_at=now + settings.stale_after,
         documents=listed,
         keys=tuple(_published(wanted, known, now)),
-        replaced=_replaced(found, writes, now),
+        replaced=_replaced(context, replaced, writes, now),
         override=_override(context, overridden, now),
         publisher_version=wanted.publisher_version,
     )
@@ -214,37 +227,64 @@ def _manifest(
 
 def _sequence_number(context: rules.Context) -> int | None:
     """Keep the last known number when the source tells none, unless the keys it counted are gone."""
+    record = context.found.counting_record(context.wanted)
     if context.bundle.sequence_number is not None:
         return context.bundle.sequence_number
-    return None if rules.is_disjoint(context) else context.found.sequence_number
+    return None if record is None or rules.is_disjoint(context) else record.sequence_number
 
 
-def _replaced(found: Found, writes: tuple[Write, ...], now: datetime) -> tuple[ReplacedDocument, ...]:
-    """Remember what caches may still serve, so that a reader of the public URL can tell it from tampering."""
-    before = found.manifest.replaced if found.manifest else ()
-    fresh = tuple(
-        ReplacedDocument(
-            path=write.replaces.path,
-            sha256=write.replaces.sha256,
-            readable_until=now + cached_for(write.replaces),
-        )
-        for write in writes
-        if write.replaces is not None and write.replaces.body != write.document.body
-    )
-    readable = tuple(old for old in before if old.readable_until > now)
-    return (readable + fresh)[-MOST_REPLACED:]
+def _replaced(
+    context: rules.Context,
+    earlier: tuple[ReplacedDocument, ...],
+    writes: tuple[Write, ...],
+    now: datetime,
+) -> tuple[ReplacedDocument, ...]:
+    """Remember what caches may still serve, so that a reader of the public URL can tell it from tampering.
+
+    A stranger's document is never among them: while a cache serves that, somebody must hear of it.
+    """
+    forged = any(reports.changed_manifest(context))
+    record = (None if forged else context.found.manifest) or context.found.remembered
+    strange = {finding.where for rule in reports.STRANGERS for finding in rule(context)}
+    before = record.replaced if record else ()
+    fresh = []
+    for document, stored in (
+        (context.documents.jwks, context.found.jwks),
+        (context.documents.configuration, context.found.configuration),
+    ):
+        listed = record.sha256_of(document.path) if record else None
+        if stored is not None and any(write.replaces is stored for write in writes):
+            if document.path not in strange:
+                fresh.append(_old(document.path, stored.sha256, cached_for(stored), now))
+        elif listed not in (None, document.sha256):
+            # A killed run, a lost reply or another publisher replaced it before its manifest was written.
+            fresh.append(_old(document.path, str(listed), cached_for(document), now))
+    readable = {(old.path, old.sha256): old for old in (*before, *earlier, *fresh) if old.is_readable(now)}
+    return tuple(readable.values())[-MOST_REPLACED:]
+
+
+def _old(path: str, digest: str, age: timedelta, now: datetime) -> ReplacedDocument:
+    return ReplacedDocument(path=path, sha256=digest, readable_until=now + min(age, LONGEST_CACHED))
 
 
 def _override(
     context: rules.Context, overridden: tuple[Finding, ...], now: datetime
 ) -> OverrideRecord | None:
     """Record an override that was used, or one that a killed run had used before it wrote its manifest."""
-    manifest = context.found.manifest
+    found, manifest = context.found, context.found.manifest
     accepted = tuple(rules.OVERRIDE_OF[finding.code] for finding in overridden)
-    if not accepted and manifest and rules.is_disjoint(context):
+    if not accepted and context.resumes_reset and found.remembered:
+        return found.remembered.override
+    listed = manifest.sha256_of(context.settings.jwks_path) if manifest else None
+    if (
+        not accepted
+        and manifest
+        and not manifest.thumbprints & context.wanted
+        and context.jwks_is_wanted
+        and listed != context.documents.jwks.sha256
+    ):
         accepted = (rules.OVERRIDE_OF[rules.DISJOINT],)
     if not accepted:
         return manifest.override if manifest else None
-    there = context.found.jwks.sha256 if context.found.jwks and not context.jwks_is_wanted else None
-    listed = manifest.sha256_of(context.settings.jwks_path) if manifest else None
+    there = found.jwks.sha256 if found.jwks and not context.jwks_is_wanted else None
     return OverrideRecord(accepted=tuple(dict.fromkeys(accepted)), at=now, replaced_sha256=there or listed)

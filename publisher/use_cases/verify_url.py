@@ -56,19 +56,20 @@ def _read(
         return Verified.FAILED, f"cannot be read as a relying party reads it: {error.what}"
     if answer.status != 200:  # noqa: PLR2004 (HTTP)
         return Verified.FAILED, f"answers with status {answer.status}"
-    if answer.body != document.body:
-        digest = sha256(answer.body)
-        for old in manifest.replaced:
-            if (old.path, old.sha256) == (document.path, digest) and now < old.readable_until:
-                return (
-                    Verified.PROPAGATING,
-                    f"a cache may serve the replaced document until {old.readable_until}",
-                )
-        return Verified.FAILED, "has another body than the published document"
+    digest = sha256(answer.body)
+    excused = [
+        old.readable_until
+        for old in manifest.replaced
+        if (old.path, old.sha256) == (document.path, digest) and old.is_readable(now)
+    ]
     content_type = answer.headers.get("content-type", "").partition(";")[0].strip().lower()
-    if content_type != CONTENT_TYPE:
+    if answer.body == document.body and content_type == CONTENT_TYPE:
+        return Verified.VERIFIED, ""
+    if excused:
+        return Verified.PROPAGATING, f"a cache may serve the replaced document until {max(excused)}"
+    if answer.body == document.body:
         return Verified.FAILED, f"is not served as {CONTENT_TYPE}"
-    return Verified.VERIFIED, ""
+    return Verified.FAILED, "has another body than the published document"
 
 
 def _finding(state: Verified, url: str, what: str) -> Finding:

@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from publisher.publication import rules
+from publisher.publication import reports, rules
 from tests.docs.codes import CODE, ROOT, severities_by_code, titles_by_code
 from tests.docs.pages import page
 
@@ -60,4 +60,4 @@ def test_a_refusal_that_can_be_overridden_says_how(code: str, option: str) -> No
 
 def test_the_runbook_has_an_answer_to_every_sign_of_tampering() -> None:
     section = page("docs/runbook.md").section("Tampering")
-    assert {code for code in rules.TAMPERING if code in section} == rules.TAMPERING
+    assert {code for code in reports.TAMPERING if code in section} == reports.TAMPERING

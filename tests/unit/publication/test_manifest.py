@@ -42,6 +42,12 @@ def test_members_of_tomorrow_are_ignored_within_a_schema(manifest: Manifest) -> 
     assert Manifest.parse(data, where="here") == manifest
 
 
+def test_a_manifest_without_replaced_documents_has_none(manifest: Manifest) -> None:
+    members = json.loads(manifest.dumps())
+    del members["replaced"]
+    assert Manifest.parse(json.dumps(members).encode(), where="here").replaced == ()
+
+
 def test_a_newer_schema_is_left_alone(manifest: Manifest) -> None:
     data = json.dumps({**json.loads(manifest.dumps()), "schema_version": 2}).encode()
     with pytest.raises(SettingsError, match="newer release") as caught:
@@ -69,7 +75,8 @@ def test_a_newer_schema_is_left_alone(manifest: Manifest) -> None:
         ("override", [], "not a JSON object"),
         ("override", {"accepted": "x"}, "an array of strings"),
         ("override", {"accepted": [1]}, "an array of strings"),
-        ("replaced", None, "an array"),
+        ("replaced", {}, "an array"),
+        ("keys", [], "no keys"),
     ],
 )
 def test_what_is_no_manifest_says_why(manifest: Manifest, member: str, value: Any, said: str) -> None:

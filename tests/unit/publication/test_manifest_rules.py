@@ -11,6 +11,7 @@ from publisher.publication.manifest import (
     Manifest,
     OverrideRecord,
     PublishedDocument,
+    PublishedKey,
     ReplacedDocument,
 )
 from publisher.publication.manifest_rules import Reading, Served
@@ -36,7 +37,7 @@ FRESH = Manifest(
         PublishedDocument(path="keys", size=1, sha256=NOW),
         PublishedDocument(path=CONFIGURATION_PATH, size=1, sha256=NOW),
     ),
-    keys=(),
+    keys=(PublishedKey(kid="a", alg="ES256", thumbprint="a", first_published_at=None),),
     publisher_version="1",
 )
 

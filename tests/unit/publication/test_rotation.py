@@ -11,7 +11,7 @@ from publisher.oidc.issuer import Issuer
 from publisher.publication.document_set import Headers
 from publisher.publication.rules import Overrides
 from tests import keys
-from tests.doubles import DictMemory, codes
+from tests.doubles import DictMemory, MemorySink, codes
 from tests.worlds import CONFIGURATION, JWKS, MANIFEST, SETTINGS, World, bundle
 
 DISJOINT = Overrides(accept_disjoint_keys=True)
@@ -205,16 +205,111 @@ def test_changed_metadata_is_tampering(world: World, member: str, value: str) ->
 
 
 @pytest.mark.parametrize("path", [JWKS, CONFIGURATION])
-@pytest.mark.parametrize("body", [None, b"<html>", b"{}", b"[]"])
-def test_other_disagreements_are_finished_with_a_warning(world: World, path: str, body: bytes | None) -> None:
-    if body is None:
-        del world.sink.objects[path]
-    else:
-        world.sink.put(path, body)
+def test_a_missing_document_is_an_unfinished_publication(world: World, path: str) -> None:
+    del world.sink.objects[path]
     outcome = world.publish(bundle("a", "b", sequence_number=7))
     assert codes(outcome.findings) == ["ROT012"]
     assert path in outcome.findings[0].where
-    assert world.sink.objects[path].body not in (None, body)
+    assert path in world.sink.objects
+
+
+def test_keys_of_ours_that_the_manifest_does_not_list_yet_are_an_unfinished_publication(world: World) -> None:
+    world.sink.put(JWKS, keys.jwks("a", "c"))
+    assert codes(world.publish(bundle("a", "b", "c", sequence_number=8)).findings) == ["ROT012"]
+
+
+@pytest.mark.parametrize(("path", "code"), [(JWKS, "ROT010"), (CONFIGURATION, "ROT011")])
+@pytest.mark.parametrize("body", [b"<html>", b"{}", b"[]", b'{"x":1,"x":2,"keys":[]}', b"\xef\xbb\xbf{}"])
+def test_what_we_cannot_read_others_may_so_it_is_a_stranger_s(
+    world: World, path: str, code: str, body: bytes
+) -> None:
+    world.sink.put(path, body)
+    outcome = world.publish(bundle("a", "b", sequence_number=7))
+    assert codes(outcome.findings) == [code]
+    assert world.sink.objects[path].body != body
+
+
+def test_more_keys_than_a_bundle_may_have_are_strangers(world: World) -> None:
+    jwks = {"keys": [keys.jwk("a"), *([{}] * 2500)]}
+    world.sink.put(JWKS, json.dumps(jwks).encode())
+    outcome = world.publish(bundle("a", "b", sequence_number=7))
+    assert codes(outcome.findings) == ["ROT010"]
+
+
+def test_other_settings_rewrite_the_configuration_and_say_so(world: World) -> None:
+    world.settings = replace(SETTINGS, algorithms=("RS256", "ES256"))
+    assert codes(world.publish(bundle("a", "b", sequence_number=7)).findings) == ["ROT019"]
+    assert world.publish(bundle("a", "b", sequence_number=7)).findings == ()
+
+
+class TestSeveralHosts:
+    """Two publishers with a state file each; what one accepted holds for the other."""
+
+    @pytest.fixture
+    def hosts(self) -> tuple[World, World]:
+        one = World(memory=DictMemory())
+        other = World(sink=one.sink, clock=one.clock, memory=DictMemory())
+        for host in (one, other):
+            host.publish(bundle("old1", "old2", sequence_number=100))
+        one.clock.advance(minutes=5)
+        return one, other
+
+    @pytest.mark.parametrize("numbered", [True, False])
+    def test_another_spire_behind_a_state_file_does_not_undo_a_reset(
+        self, hosts: tuple[World, World], numbered: bool
+    ) -> None:
+        one, other = hosts
+        one.publish(bundle("x", sequence_number=1 if numbered else None), overrides=BOTH)
+        error = refused(other, bundle("old1", "old2", sequence_number=101 if numbered else None))
+        assert codes(error.findings) == ["ROT001"]
+
+    def test_the_right_spire_needs_no_override_on_every_host(self, hosts: tuple[World, World]) -> None:
+        one, other = hosts
+        one.publish(bundle("x", sequence_number=1), overrides=BOTH)
+        assert other.publish(bundle("x", sequence_number=1)).findings == ()
+        assert other.publish(bundle("x", "y", sequence_number=2)).findings == ()
+
+    def test_an_old_state_file_does_not_lower_the_guard(self, hosts: tuple[World, World]) -> None:
+        one, other = hosts
+        one.publish(bundle("old2", "k1", sequence_number=101))
+        one.publish(bundle("k1", "k2", sequence_number=102))
+        one.publish(bundle("k2", "k3", sequence_number=104))
+        assert codes(refused(other, bundle("k1", "k2", sequence_number=103)).findings) == ["ROT002"]
+
+    def test_a_forged_manifest_without_an_override_is_no_reset(self, hosts: tuple[World, World]) -> None:
+        one, _ = hosts
+        thief = World(sink=MemorySink())
+        thief.publish(bundle("thief", sequence_number=5))
+        for path, stored in thief.sink.objects.items():
+            one.sink.put(path, stored.body, stored.headers)
+        outcome = one.publish(bundle("old1", "old2", sequence_number=100))
+        assert codes(outcome.findings) == ["ROT018"]
+        assert b"thief" not in one.bodies()[JWKS] + one.bodies()[MANIFEST]
+
+
+def test_a_manifest_that_contradicts_its_own_jwks_is_tampering(world: World) -> None:
+    forged = replace(world.manifest(), keys=world.manifest().keys[:1])
+    world.sink.put(MANIFEST, forged.dumps())
+    outcome = world.publish(bundle("a", "b", sequence_number=7))
+    assert codes(outcome.findings) == ["ROT018"]
+    assert world.manifest().override is None
+
+
+def test_a_state_file_of_another_publication_is_named(world: World) -> None:
+    memory = DictMemory(world.manifest().dumps())
+    new = World(memory=memory, settings=replace(SETTINGS, issuer=Issuer.parse("https://other.example")))
+    (finding,) = refused(new, bundle("a", sequence_number=8)).findings
+    assert (finding.code, finding.where) == ("ROT004", "state file")
+    assert "state file of its own" in finding.remedy
+
+
+def test_the_other_url_of_the_same_object_is_no_other_path() -> None:
+    urls = ("https://storage.googleapis.com/my-bucket", "https://my-bucket.storage.googleapis.com")
+    world = World(sink=MemorySink(public_urls=urls))
+    world.sink.put(JWKS, keys.jwks("a"))
+    by_hand = {"issuer": urls[0], "jwks_uri": f"{urls[1]}/keys"}
+    world.sink.put(CONFIGURATION, json.dumps(by_hand).encode())
+    assert codes(world.publish(bundle("a")).findings) == ["ROT015"]
 
 
 @pytest.mark.parametrize(

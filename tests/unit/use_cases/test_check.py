@@ -12,7 +12,7 @@ from publisher.oidc.issuer import CONFIGURATION_PATH, MANIFEST_PATH, Issuer
 from publisher.ports import Deadline, Web, WebAnswer
 from publisher.publication import document_set
 from publisher.publication.document_set import PublicationSettings
-from publisher.publication.manifest import Manifest, PublishedDocument, ReplacedDocument
+from publisher.publication.manifest import Manifest, PublishedDocument, PublishedKey, ReplacedDocument
 from publisher.use_cases.check import CODES, SECOND_LOOK, check
 from tests import keys
 from tests.doubles import NOON, StoppedClock, codes
@@ -70,7 +70,7 @@ def published(*kids: str) -> DictWeb:
         due_at=NOON + timedelta(minutes=15),
         stale_at=NOON + timedelta(hours=1),
         documents=tuple(listed),
-        keys=(),
+        keys=(PublishedKey(kid="a", alg="ES256", thumbprint="a", first_published_at=None),),
         publisher_version="1",
     )
     web.put(MANIFEST, manifest.dumps(), cache_control="no-store")

@@ -22,8 +22,8 @@ from publisher.oidc.issuer import Issuer
 from publisher.ports import Deadline
 from publisher.publication.document_set import Headers
 from publisher.publication.rules import Overrides
-from publisher.use_cases.publish import MOST_ATTEMPTS
 from publisher.use_cases.render import render
+from publisher.use_cases.run import MOST_ATTEMPTS
 from tests import keys
 from tests.doubles import Crashed, DictMemory, ListedSource, MemorySink, SinkWeb, StoppedClock, codes
 from tests.worlds import CONFIGURATION, ISSUER, JWKS, MANIFEST, SETTINGS, World, bundle
@@ -279,7 +279,7 @@ class TestStateFile:
         world.publish(bundle("a"))
         assert memory.remembered == 1
         world.publish(bundle("a", "b"))
-        assert memory.remembered == 2
+        assert memory.remembered == 2, "before the first write, and no more after the last"
 
     def test_a_broken_one_is_an_error_of_its_own(self) -> None:
         world = World(memory=DictMemory(b"{"))
@@ -296,6 +296,119 @@ class TestStateFile:
         memory.manifest = old
         assert world.publish(bundle("a", "b")).findings == ()
         assert memory.remembered == 3
+
+    def test_one_that_cannot_be_written_stops_no_rotation_but_is_no_success(self) -> None:
+        memory = DictMemory()
+        world = World(memory=memory)
+        memory.full = SinkUnavailableError("state file", "no space left", "make room")
+        outcome = world.publish(bundle("a"))
+        assert codes(outcome.findings) == ["MEM001"]
+        assert outcome.exit_status == ExitStatus.TEMPORARY
+        assert outcome.written == (JWKS, CONFIGURATION)
+        with pytest.raises(SinkUnavailableError):
+            world.publish(bundle("a"), dry_run=True)
+        memory.full = None
+        assert world.publish(bundle("a")).exit_status == ExitStatus.DONE
+
+    def test_an_override_that_was_killed_at_any_write_is_finished_and_no_tampering(self) -> None:
+        for number in range(3):
+            for when in ("before_write", "after_write"):
+                world = World(memory=DictMemory())
+                world.publish(bundle("a", sequence_number=9))
+                world.settings = replace(SETTINGS, configuration_max_age=timedelta(seconds=600))
+
+                def die(at: int, _path: str, last: int = 3 + number) -> None:
+                    if at == last:
+                        raise Crashed
+
+                setattr(world.sink, when, die)
+                overrides = Overrides(accept_disjoint_keys=True, accept_lower_sequence=True)
+                with pytest.raises(Crashed):
+                    world.publish(bundle("x", sequence_number=1), overrides=overrides)
+                setattr(world.sink, when, lambda _number, _path: None)
+                outcome = world.publish(bundle("x", sequence_number=1))
+                assert not {"ROT010", "ROT011", "ROT018"} & set(codes(outcome.findings))
+                override = world.manifest().override
+                assert override is not None
+                assert override.accepted == ("accept-disjoint-keys", "accept-lower-sequence")
+
+    def test_a_key_that_was_revoked_after_our_own_death_is_no_stranger(self) -> None:
+        world = World(memory=DictMemory())
+        world.publish(bundle("a"))
+
+        def die(_number: int, path: str) -> None:
+            if path == JWKS:
+                raise Crashed
+
+        world.sink.after_write = die
+        with pytest.raises(Crashed):
+            world.publish(bundle("a", "b"))
+        world.sink.after_write = lambda _number, _path: None
+        assert codes(world.publish(bundle("a")).findings) == ["ROT012"]
+
+
+class TestAlarm:
+    """What tells of a stranger's hand must be heard even if the run dies right after the repair."""
+
+    def test_it_is_given_before_the_first_write(self) -> None:
+        world = World()
+        world.publish(bundle("a"))
+        world.sink.put(JWKS, keys.jwks("a", "thief"))
+
+        def die(_number: int, _path: str) -> None:
+            raise Crashed
+
+        world.sink.before_write = die
+        with pytest.raises(Crashed):
+            world.publish(bundle("a"))
+        assert codes(world.noticed) == ["ROT010"]
+
+    def test_an_error_that_ends_the_run_carries_it(self) -> None:
+        world = World()
+        world.publish(bundle("a"))
+        world.sink.put(JWKS, keys.jwks("a", "thief"))
+
+        def fail(_number: int, path: str) -> None:
+            if path == MANIFEST:
+                raise SinkUnavailableError(path, "answered 503", "run again")
+
+        world.sink.before_write = fail
+        with pytest.raises(SinkUnavailableError) as caught:
+            world.publish(bundle("a"))
+        assert codes(caught.value.findings) == ["ROT010"]
+
+
+class TestSecondLook:
+    def test_a_bundle_that_is_old_after_the_settling_is_fetched_again_after_a_pause(self) -> None:
+        world = World()
+        world.publish(bundle("a", sequence_number=1))
+        other = World(sink=MemorySink())
+        other.publish(bundle("a", "b", sequence_number=2))
+        world.sink.put(JWKS, other.bodies()[JWKS])
+        finished = other.sink.objects[MANIFEST]
+
+        def finish() -> None:
+            world.sink.put(MANIFEST, finished.body, finished.headers)
+
+        world.clock.while_sleeping = finish
+        outcome = world.publish(bundle("a", sequence_number=1), bundle("a", "b", sequence_number=2))
+        assert outcome.manifest.sequence_number == 2
+        assert world.clock.slept[:2] == [1.0, 1.0], "once for the stranger, once for the lag"
+
+    def test_a_short_run_still_repairs(self) -> None:
+        world = World()
+        world.publish(bundle("a"))
+        world.sink.put(JWKS, keys.jwks("thief"))
+        world.timeout = 1
+        assert codes(world.publish(bundle("a")).findings) == ["ROT010"]
+        assert b"thief" not in world.bodies()[JWKS]
+
+
+def test_a_dry_run_fails_as_the_run_would() -> None:
+    world = World()
+    world.sink.read_only = SinkUnavailableError("folder", "read-only", "remount it")
+    with pytest.raises(SinkUnavailableError):
+        world.publish(bundle("a"), dry_run=True)
 
 
 class TestPublicUrl:
@@ -332,6 +445,91 @@ class TestPublicUrl:
         assert world.publish(bundle("a", "b")).verified == "propagating"
         world.clock.advance(seconds=1)
         assert world.publish(bundle("a", "b")).verified == "failed"
+
+    def test_a_dry_run_reads_it_where_nothing_would_be_written(self, world: World) -> None:
+        assert world.web is not None
+        world.web.status = 403
+        assert world.publish(bundle("a"), dry_run=True).verified == "off"
+        world.publish(bundle("a"))
+        assert world.publish(bundle("a"), dry_run=True).exit_status == 75
+
+    def test_what_a_lost_reply_replaced_is_propagating(self, world: World) -> None:
+        assert world.web is not None
+        world.publish(bundle("a"))
+        world.web.cached[JWKS] = world.bodies()[JWKS]
+        failed = iter([True])
+
+        def lose(_number: int, path: str) -> None:
+            if path == JWKS and next(failed, False):
+                raise SinkConflictError(path, "412 on the retry of a write that happened", "")
+
+        world.sink.after_write = lose
+        assert world.publish(bundle("a", "b")).verified == "propagating"
+
+    def test_what_a_killed_run_replaced_is_propagating(self, world: World) -> None:
+        assert world.web is not None
+        world.publish(bundle("a"))
+        world.web.cached[JWKS] = world.bodies()[JWKS]
+
+        def die(_number: int, path: str) -> None:
+            if path == JWKS:
+                raise Crashed
+
+        world.sink.after_write = die
+        with pytest.raises(Crashed):
+            world.publish(bundle("a", "b"))
+        world.sink.after_write = lambda _number, _path: None
+        assert world.publish(bundle("a", "b")).verified == "propagating"
+
+    def test_only_the_older_of_two_documents_in_a_cache(self, world: World) -> None:
+        assert world.web is not None
+        world.publish(bundle("a"))
+        world.web.cached[CONFIGURATION] = world.bodies()[CONFIGURATION]
+        world.settings = replace(SETTINGS, authorization_endpoint=None)
+        outcome = world.publish(bundle("a", "b"))
+        assert (outcome.verified, codes(outcome.findings)) == ("propagating", ["ROT019", "PUB002"])
+
+    def test_headers_that_a_cache_still_has_are_propagating(self, world: World) -> None:
+        assert world.web is not None
+        world.publish(bundle("a"))
+        by_hand = Headers(content_type="application/octet-stream", cache_control=None)
+        for path in (JWKS, CONFIGURATION):
+            world.sink.put(path, world.bodies()[path], by_hand)
+        world.web.content_type = "application/octet-stream"
+        assert world.publish(bundle("a")).verified == "propagating"
+        world.clock.advance(hours=1)
+        assert world.publish(bundle("a")).verified == "failed"
+
+    def test_a_stranger_s_document_in_a_cache_is_never_excused(self, world: World) -> None:
+        assert world.web is not None
+        world.publish(bundle("a"))
+        thief = Headers(content_type="application/json", cache_control="public, max-age=31536000")
+        world.web.cached[JWKS] = world.sink.put(JWKS, keys.jwks("thief"), thief).body
+        outcome = world.publish(bundle("a"))
+        assert (outcome.verified, codes(outcome.findings)) == ("failed", ["ROT010", "PUB001"])
+
+    def test_no_excuse_lasts_longer_than_a_week(self, world: World) -> None:
+        assert world.web is not None
+        by_hand = Headers(content_type="application/json", cache_control="public, max-age=31536000")
+        world.web.cached[JWKS] = world.sink.put(JWKS, keys.jwks("a"), by_hand).body
+        world.publish(bundle("a", "b"))
+        world.clock.advance(days=7, seconds=-1)
+        assert world.publish(bundle("a", "b")).verified == "propagating"
+        world.clock.advance(seconds=1)
+        assert world.publish(bundle("a", "b")).verified == "failed"
+
+    def test_a_newer_publisher_in_between_is_no_failure(self, world: World) -> None:
+        assert world.web is not None
+        newer = World()
+        newer.publish(bundle("a", "b"))
+
+        def overtake(_number: int, path: str) -> None:
+            if path == MANIFEST:
+                world.sink.put(JWKS, newer.bodies()[JWKS])
+
+        world.sink.after_write = overtake
+        outcome = world.publish(bundle("a"))
+        assert (outcome.verified, outcome.exit_status, outcome.findings) == ("propagating", 0, ())
 
     @pytest.mark.parametrize(
         ("trouble", "said"),
