@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextvars import ContextVar
 from datetime import UTC, datetime
 from typing import Any, TextIO
@@ -14,6 +14,9 @@ publication_name: ContextVar[str | None] = ContextVar("publication_name", defaul
 
 LONGEST = 1600
 """The most characters of one line for a person: with its place and remedy less than a screen."""
+
+DRY_RUN = "dry run, nothing was changed; the run would say: "
+"""What the findings of a dry run begin with."""
 
 _LEVELS = {
     Severity.INFO: logging.INFO,
@@ -45,11 +48,20 @@ def configure(stream: TextIO | None, *, verbose: bool, quiet: bool, colour: bool
     logging.raiseExceptions = False
 
 
-def log_finding(logger: logging.Logger, finding: Finding) -> None:
-    """Log one finding at its severity, its parts as members of their own."""
+def log_finding(logger: logging.Logger, finding: Finding, *, dry_run: bool = False) -> None:
+    """Log one finding at its severity, its parts as members of their own.
+
+    Findings are in the words of a run ("it is removed"): those of a dry run must not be taken for one.
+    """
     parts = {"code": finding.code, "where": finding.where, "what": finding.what, "remedy": finding.remedy}
-    message = f"{finding.code} {finding.where}: {finding.what}; {finding.remedy}"
-    logger.log(_LEVELS[finding.severity], "%s", message, extra={"members": parts})
+    members = {**parts, "dry_run": True} if dry_run else parts
+    message = f"{DRY_RUN if dry_run else ''}{finding_line(finding)}"
+    logger.log(_LEVELS[finding.severity], "%s", message, extra={"members": members})
+
+
+def finding_line(finding: Finding) -> str:
+    """Say one finding in one line, its severity left to the log."""
+    return f"{finding.code} {finding.where}: {finding.what}; {finding.remedy}"
 
 
 def is_configured() -> bool:
@@ -60,27 +72,31 @@ def is_configured() -> bool:
     )
 
 
-def printable(text: str) -> str:
+def printable(text: str, longest: int = LONGEST) -> str:
     """Escape what could move a cursor or forge a line; libraries hand over texts from outside."""
     return "".join(
-        character if " " <= character <= "~" else ascii(character)[1:-1] for character in text[:LONGEST]
-    ) + ("..." if len(text) > LONGEST else "")
+        character if " " <= character <= "~" else ascii(character)[1:-1] for character in text[:longest]
+    ) + ("..." if len(text) > longest else "")
 
 
 class PlainFormatter(logging.Formatter):
-    """Write `severity: publication: message`; the traceback below it, if there is one."""
+    """Write `severity: publication: message`; the traceback below it, if there is one.
+
+    A record with `lines` has them in place of its message, the later ones indented.
+    """
 
     def __init__(self, *, colour: bool) -> None:
         super().__init__()
         self._colour = colour
 
     def format(self, record: logging.LogRecord) -> str:
-        """Format one record as one line, tracebacks aside."""
+        """Format one record as one line, tracebacks and a record's own lines aside."""
         severity = record.levelname.lower()
         if self._colour and record.levelno in _COLOURS:
             severity = f"\x1b[{_COLOURS[record.levelno]}m{severity}\x1b[0m"
         name = publication_name.get() or _members(record).get("publication")
-        message = printable(record.getMessage())
+        lines: Sequence[str] = getattr(record, "lines", None) or [record.getMessage()]
+        message = "\n  ".join(printable(line, LONGEST // len(lines)) for line in lines)
         line = f"{severity}: {name}: {message}" if name else f"{severity}: {message}"
         if record.exc_info:
             lines = self.formatException(record.exc_info).splitlines()

@@ -176,6 +176,15 @@ class LoggedSink:
         _LOG.debug("wrote %s/%s: %d bytes", self.location, document.path, len(document.body))
         return stored
 
+    def rehearse(self, deadline: Deadline) -> None:
+        """Raise what a write would.
+
+        Raises:
+            SinkError: as the sink.
+
+        """
+        self._sink.rehearse(deadline)
+
     def findings(self) -> tuple[Finding, ...]:
         """Report what was noticed."""
         return self._sink.findings()
@@ -201,9 +210,13 @@ class LoggedWeb:
 
 @dataclass(frozen=True, slots=True)
 class Wiring:
-    """Make the adapters of one run; what is equal in several publications is made and used once."""
+    """Make the adapters of one run; what is equal in several publications is made and used once.
+
+    `notice` is told every finding about a sink before anything is repaired, in the publication's thread.
+    """
 
     clock: Clock = field(default_factory=SystemClock)
+    notice: Callable[[Finding], None] = lambda _finding: None
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _made: dict[Hashable, Any] = field(default_factory=dict)
 
@@ -223,6 +236,7 @@ class Wiring:
             memory=_memory(target.state_file),
             web=self.web(target.ca_file) if target.verify_url else None,
             clock=self.clock,
+            notice=self.notice,
         )
 
     def source(self, target: "PublishTarget | RenderTarget") -> Source:

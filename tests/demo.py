@@ -19,7 +19,7 @@ from tests.conformance.relying_parties import RelyingParty
 from tests.conformance.static_server import StaticServer, serve
 from tests.peers.certificates import write_certificates
 from tests.peers.peer import PeerOptions, SpirePeer
-from tests.peers.start import best_kind, start_peer
+from tests.peers.start import SPIRE, best_kind, start_peer
 
 AUDIENCE = "https://storage.example/upload"
 SECONDS = 60
@@ -144,7 +144,8 @@ def main() -> None:
     kind = best_kind()
     say("SPIRE gives programs identities: short-lived signed tokens. Clouds accept such a token if they")
     say("can read the signer's public keys at an https address. This publishes them, without a server.")
-    say(f"\nStarting SPIRE ({kind}), and a web server for the folder that stands for your bucket ...")
+    who = "SPIRE, the real one" if kind == SPIRE else "the tests' stand-in for SPIRE"
+    say(f"\nStarting {who}, and a web server for the folder that stands for your bucket ...")
     with tempfile.TemporaryDirectory(prefix="demo-") as name:
         root = Path(name)
         folder = root / "published"

@@ -11,7 +11,7 @@ import click
 
 from publisher.cli.completion import PROGRAM, VARIABLE
 from publisher.cli.root import root
-from publisher.errors import ExitStatus
+from publisher.errors import ExitStatus, PublisherError
 
 INTERRUPTED = 128 + signal.SIGINT
 """The exit status after Ctrl-C."""
@@ -54,12 +54,12 @@ def _run() -> int:
     except click.Abort:  # click's word for Ctrl-C, and an exception like any other
         raise KeyboardInterrupt from None
     except click.ClickException as error:
-        context = getattr(error, "ctx", None)
-        path = context.command_path if context else PROGRAM
-        _log(f"{error.format_message()}; see: {path} --help")
-        return ExitStatus.USAGE
+        return _refuse(error)
     except BrokenPipeError:  # of --help and the like; reports look after themselves
         return ExitStatus.DONE
+    except PublisherError as error:  # of standard output, when the report was an error already
+        _log(str(error))
+        return error.exit_status
     except Exception as error:  # noqa: BLE001 (the last net: no traceback with somebody's secrets)
         from publisher.cli.last_net import unexpected  # noqa: PLC0415 (--help stays quick)
 
@@ -69,6 +69,24 @@ def _run() -> int:
     return int(status or 0)
 
 
+def _refuse(refused: click.ClickException) -> ExitStatus:
+    """Report what click refused like every other error: logged in parts, and as JSON if asked for."""
+    from publisher.cli import usage  # noqa: PLC0415 (--help stays quick)
+    from publisher.cli.finding_log import log_error  # noqa: PLC0415
+    from publisher.cli.json_output import put_json  # noqa: PLC0415
+
+    error: PublisherError = usage.translate(refused)
+    _configure_logs()
+    log_error(error)
+    if usage.wants_json(refused, sys.argv[1:], os.environ):
+        try:
+            put_json(usage.command_in(sys.argv[1:]), error.exit_status, error=error)
+        except PublisherError as unwritten:
+            log_error(unwritten)
+            return unwritten.exit_status
+    return error.exit_status
+
+
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise TerminatedError
 
@@ -76,12 +94,16 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 def _log(message: str) -> None:
     import logging  # noqa: PLC0415 (--help stays quick)
 
-    from publisher import logs  # noqa: PLC0415
+    _configure_logs()
+    logging.getLogger(__name__).error("%s", message)
+
+
+def _configure_logs() -> None:
+    from publisher import logs  # noqa: PLC0415 (--help stays quick)
     from publisher.cli.printing import is_coloured  # noqa: PLC0415
 
     if not logs.is_configured():
         logs.configure(sys.stderr, verbose=False, quiet=False, colour=is_coloured(sys.stderr, os.environ))
-    logging.getLogger(__name__).error("%s", message)
 
 
 def _end(status: int) -> NoReturn:

@@ -9,16 +9,6 @@ from publisher.settings.options import Kind, Option, Scope, options_of
 
 _F = TypeVar("_F", bound=Callable[..., Any])
 
-EXIT_STATUSES = """\b
-Exit status:
-  0   done, or nothing to do
-  2   a bad value on the command line
-  65  a bundle that is unsafe to publish, or that may not replace what is published
-  75  temporary, try again: source or sink unreachable, timeout, lost races, disk full
-  78  settings: a bad value in environment or file, a missing permission, bucket or directory
-"""
-"""What every command says about how it ends."""
-
 
 def settings_of(command: str) -> Callable[[_F], _F]:
     """Decorate a command with its options; the function gets their raw values, None where not typed."""

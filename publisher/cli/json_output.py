@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from publisher.cli.printing import put
-from publisher.errors import ExitStatus, PublisherError, RefusedError
+from publisher.errors import ExitStatus, PublisherError
 from publisher.findings import Finding
 
 SCHEMA_VERSION = 1
@@ -13,13 +13,15 @@ SCHEMA_VERSION = 1
 
 
 def put_json(
-    command: str,
+    command: str | None,
     status: ExitStatus,
     *,
     publications: Iterable[dict[str, Any]] = (),
     error: PublisherError | None = None,
 ) -> None:
     """Print the one JSON object of a run; `error` is one that ended it before any publication.
+
+    `command` is None where the command line names none of ours.
 
     Raises:
         OutputError: standard output did not take it.
@@ -49,17 +51,12 @@ def finding_members(findings: Iterable[Finding]) -> list[dict[str, str]]:
     ]
 
 
-def error_members(error: PublisherError) -> dict[str, Any]:
-    """Give an error as JSON, with the findings that are its reasons."""
+def error_members(error: PublisherError, noticed: Iterable[Finding] = ()) -> dict[str, Any]:
+    """Give an error as JSON, with the findings that are its reasons, and those noticed before it."""
     return {
         "where": error.where,
         "what": error.what,
         "remedy": error.remedy,
         "exit_status": int(error.exit_status),
-        "findings": finding_members(findings_of(error)),
+        "findings": finding_members(dict.fromkeys((*error.findings, *noticed))),
     }
-
-
-def findings_of(error: PublisherError) -> tuple[Finding, ...]:
-    """Give the findings that are an error's reasons; most errors have none."""
-    return error.findings if isinstance(error, RefusedError) else ()

@@ -2,10 +2,10 @@
 
 import click
 
-from publisher.cli.flags import EXIT_STATUSES, settings_of, typed
+from publisher.cli.flags import settings_of, typed
 from publisher.settings.options import PUBLISH
 
-HELP = f"""Publish a SPIRE trust bundle as OpenID Connect discovery documents.
+HELP = """Publish a SPIRE trust bundle as OpenID Connect discovery documents.
 
 Fetches the bundle from --source, writes the JWKS document, then the configuration document, then a
 manifest below --sink, each only over what was read before, and reads them at the public URL. With nothing
@@ -19,12 +19,24 @@ issuer that does not belong to the bucket.
 Repaired at once, and reported as an error: keys at the sink that neither SPIRE nor an earlier run put
 there; another issuer or jwks_uri. Finished, with a warning: what an interrupted run left.
 
+--dry-run writes nothing, and its findings are in the words of the run. It cannot know everything that the
+run would meet: neither a missing permission to create or delete in a bucket, nor a bucket that is missing
+where the store reports that like a missing object.
+
 Every option but the two overrides can also be given as environment variable
 SPIRE_OIDC_PUBLISHER_<LONG_OPTION>, or in the TOML file of --config; the command line counts before the
 environment, the environment before the file. Several [[publication]] tables are published side by side; of
 several exit statuses 65 counts before 78, 78 before 75, 75 before 0.
 
-{EXIT_STATUSES}"""
+\b
+Exit status:
+  0   done, or nothing to do
+  2   a bad value on the command line
+  65  a bundle that is unsafe to publish, or that may not replace what is published
+  75  temporary, try again: source or sink unreachable, timeout, lost races, disk full; or the public URL
+      does not serve what was published
+  78  settings: a bad value in environment or file, a missing permission, bucket or directory
+"""
 
 
 @click.command(PUBLISH, help=HELP)

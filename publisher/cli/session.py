@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 from publisher import logs
-from publisher.cli.json_output import error_members, finding_members, findings_of, put_json
+from publisher.cli.finding_log import FindingLog, log_error
+from publisher.cli.json_output import error_members, finding_members, put_json
 from publisher.cli.printing import is_coloured, put
 from publisher.cli.runs import PublicationThread, Work, run_all
 from publisher.errors import ExitStatus, PublisherError
@@ -26,9 +27,6 @@ from publisher.settings.run import (
     unknown_variables,
 )
 from publisher.wiring import Wiring
-
-MOST_LOGGED = 20
-"""The most findings of one publication that are logged; the JSON output has them all."""
 
 _GRAVEST_FIRST = (
     ExitStatus.UNSAFE,
@@ -58,6 +56,7 @@ class Session:
 
     run: RunSettings
     wiring: Wiring
+    finding_log: FindingLog
     deadline: Deadline
     coloured: bool
 
@@ -113,14 +112,16 @@ def run_command(command: Command[_S, _V], typed: Mapping[str, object]) -> ExitSt
         selected = select(layers, command.read)
         command.forbid(selected, run)
     except PublisherError as error:
-        _log_error(None, error)
+        log_error(error)
         if as_json:
             put_json(command.name, error.exit_status, error=error)
         return error.exit_status
-    wiring = Wiring()
+    finding_log = FindingLog(dry_run=run.dry_run)
+    wiring = Wiring(notice=finding_log.notice)
     session = Session(
         run=run,
         wiring=wiring,
+        finding_log=finding_log,
         deadline=Deadline(wiring.clock, run.timeout),
         coloured=is_coloured(sys.stdout, os.environ),
     )
@@ -153,16 +154,16 @@ def _report(command: Command[_S, _V], session: Session, ended: list[Ended[_S, _V
     for one in ended:
         if isinstance(one.result, PublisherError):
             statuses.append(one.result.exit_status)
-            _log_error(one.name, one.result)
+            session.finding_log.log_failure(one.name, one.result)
         else:
             statuses.append(command.status(one.result, run))
             if command.logs_findings:
-                _log_findings(one.name, command.findings(one.result))
+                session.finding_log.log(one.name, command.findings(one.result))
     status = gravest(statuses)
     try:
         if run.json:
             publications = [
-                _members(command, one, own, run) for one, own in zip(ended, statuses, strict=True)
+                _members(command, one, own, session) for one, own in zip(ended, statuses, strict=True)
             ]
             put_json(command.name, status, publications=publications)
         else:
@@ -170,7 +171,7 @@ def _report(command: Command[_S, _V], session: Session, ended: list[Ended[_S, _V
                 for part in command.text(one, session):
                     put(part)
     except PublisherError as error:
-        _log_error(None, error)
+        log_error(error)
         status = gravest([status, error.exit_status])
     return status
 
@@ -181,42 +182,14 @@ def gravest(statuses: Iterable[ExitStatus]) -> ExitStatus:
 
 
 def _members(
-    command: Command[_S, _V], one: Ended[_S, _V], status: ExitStatus, run: RunSettings
+    command: Command[_S, _V], one: Ended[_S, _V], status: ExitStatus, session: Session
 ) -> dict[str, Any]:
-    return {
-        "name": one.name,
-        "exit_status": int(status),
-        **command.members(one, run),
-        "findings": []
-        if isinstance(one.result, PublisherError)
-        else finding_members(command.findings(one.result)),
-        "error": error_members(one.result) if isinstance(one.result, PublisherError) else None,
-    }
-
-
-def _log_error(name: str | None, error: PublisherError) -> None:
-    parts = {
-        **({"publication": name} if name else {}),
-        "where": error.where,
-        "what": error.what,
-        "remedy": error.remedy,
-        "exit_status": int(error.exit_status),
-        "findings": finding_members(findings_of(error)[:MOST_LOGGED]),
-    }
-    hint = f" (an override counts with --publication {name} only)" if name and findings_of(error) else ""
-    _LOG.error("%s%s", error, hint, extra={"members": parts})
-
-
-def _log_findings(name: str | None, findings: tuple[Finding, ...]) -> None:
-    gravest_first = sorted(findings, key=lambda finding: -finding.severity.rank)
-    token = logs.publication_name.set(name)
-    try:
-        for finding in gravest_first[:MOST_LOGGED]:
-            logs.log_finding(_LOG, finding)
-        if len(findings) > MOST_LOGGED:
-            _LOG.warning("%d more findings; --output json has them all", len(findings) - MOST_LOGGED)
-    finally:
-        logs.publication_name.reset(token)
+    members = {"name": one.name, "exit_status": int(status), **command.members(one, session.run)}
+    if isinstance(one.result, PublisherError):
+        # Work that did not end within its time has an error of ours, which knows nothing of what was noticed.
+        noticed = session.finding_log.noticed(one.name)
+        return members | {"findings": [], "error": error_members(one.result, noticed)}
+    return members | {"findings": finding_members(command.findings(one.result)), "error": None}
 
 
 def _configure_logs(*, verbose: bool, quiet: bool) -> None:

@@ -39,7 +39,8 @@ class Profile:
 
     `needs_listing`: it believes the configuration's list of algorithms, and RS256 where nothing in it is
     usable. `most_keys_per_type` counts RSA and EC apart. `fetches_over_internet`: the documents must be
-    readable from any address. `needs_caching`: it reads the JWKS anew for every token that may not be cached.
+    readable from any address. `takes_upload`: keys can be given to it instead. `needs_caching`: it reads the
+    JWKS anew for every token that may not be cached.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Profile:
     fetches_over_internet: bool = False
     takes_port: bool = True
     takes_query: bool = True
+    takes_upload: bool = False
     needs_caching: bool = False
     minds_slash: bool = False
 
@@ -61,6 +63,7 @@ PROFILES: tuple[Profile, ...] = (
         name="Google Workload Identity Federation (fetched)",
         algorithms=frozenset({"RS256", "ES256"}),
         fetches_over_internet=True,
+        takes_upload=True,
     ),
     Profile(
         name="Google Workload Identity Federation (uploaded JWKS)",
@@ -165,9 +168,10 @@ def _url(profile: Profile, offer: Offer) -> Iterator[tuple[str, str, str]]:
     if not profile.takes_query and "?" in offer.jwks_uri:
         reasons.append("takes no URL with a query")
     if profile.fetches_over_internet and (_is_local(issuer) or _is_local(jwks_uri)):
-        reasons.append("reads the documents over the internet, and this host is not there")
+        reasons.append("reads the documents over the internet, and this host is not on the internet")
     if reasons:
-        remedy = "publish to a public URL without port and query, or use keys uploaded to it"
+        upload = ", or upload the keys to it" if profile.takes_upload else ""
+        remedy = f"publish to a public URL without port and query{upload}"
         yield "RPY003", " and ".join(reasons), remedy
 
 

@@ -28,6 +28,11 @@ _LONGEST_SOCKET = 107
 """The most bytes of a unix socket's path on Linux (unix(7)), its final NUL left out."""
 
 _SOURCES = "write workload-api:, server-api:, bundle-endpoint:https://..., file:PATH or file:-"
+_BUCKETS = (
+    "bucket names have 3 to 63 characters, or parts of up to 63 between dots: lower-case letters, digits,"
+    " dashes and underscores, a letter or a digit at both ends"
+)
+_PREFIXES = "write up to 512 letters, digits and . _ ~ - between single slashes"
 _SINKS = "write gs://bucket, gs://bucket/prefix, directory:PATH or a plain path"
 
 
@@ -130,8 +135,10 @@ def parse_sink(text: str) -> SinkAddress:
         bucket, _, prefix = text.removeprefix("gs://").partition("/")
         prefix = prefix.removesuffix("/")
         plain = all(_SEGMENT.fullmatch(part) and part not in {".", ".."} for part in prefix.split("/"))
-        if not _BUCKET.fullmatch(bucket) or (prefix and not plain) or len(prefix) > 512:  # noqa: PLR2004
-            raise BadValueError(f"{quote(text)} is not a bucket and a plain prefix", _SINKS)
+        if not _BUCKET.fullmatch(bucket) or any(len(part) > 63 for part in bucket.split(".")):  # noqa: PLR2004
+            raise BadValueError(f"{quote(bucket)} is no name of a bucket", _BUCKETS)
+        if (prefix and not plain) or len(prefix) > 512:  # noqa: PLR2004
+            raise BadValueError(f"{quote(prefix)} is no plain prefix", _PREFIXES)
         return BucketAddress(bucket=bucket, prefix=prefix)
     path = text.removeprefix("directory:")
     if path == text and _SCHEME.match(text):

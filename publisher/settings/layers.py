@@ -1,6 +1,6 @@
 """Command line before environment before file before default: which value holds, and whose fault it is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -112,7 +112,7 @@ class Reader:
         given = self.layers.given(option, self.table)
         if given is None:
             if self.layers.command in option.required_by:
-                raise self._missing(option)
+                raise self.lacks([option])
             return None
         try:
             return parse(option, given.value)
@@ -125,15 +125,29 @@ class Reader:
         assert given is not None
         return given.refused(what, remedy)
 
-    def _missing(self, option: Option) -> PublisherError:
+    def missing(self) -> list[Option]:
+        """Find the required options that are given nowhere."""
+        command = self.layers.command
+        required = (option for option in options_of(command) if command in option.required_by)
+        return sorted(
+            (option for option in required if self.layers.given(option, self.table) is None),
+            key=lambda option: option.name,
+        )
+
+    def lacks(self, options: Sequence[Option]) -> PublisherError:
+        """Make the error for required options that are given nowhere, all at once."""
+        several = len(options) > 1
+        it = "them" if several else "it"
+        members = " and ".join(option.member for option in options)
         if self.table is None or self.layers.file is None:
             return UsageError(
-                option.flag,
-                "is required",
-                f"give it, or set {option.variable} or {option.member} in --config",
+                " and ".join(option.flag for option in options),
+                "are required" if several else "is required",
+                f"give {it}, or set {' and '.join(option.variable for option in options)},"
+                f" or {members} in --config",
             )
         return SettingsError(
             f"{self.layers.file.place(self.table.line_of(None))}: publication {self.table.name}",
-            f"has no {option.member}",
-            "add it to the table, or above all tables",
+            f"has no {members.replace(' and ', ' and no ')}",
+            f"add {it} to the table, or above all tables",
         )

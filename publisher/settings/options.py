@@ -316,7 +316,7 @@ OPTIONS = (
         Kind.FLAG,
         Scope.RUN,
         (PUBLISH, RENDER, CHECK),
-        "Log errors only, and print no report of a run without one.",
+        "Log errors only. publish then prints no report either; a dry run and JSON are printed all the same.",
         default="false",
         short="-q",
     ),

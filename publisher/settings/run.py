@@ -1,7 +1,7 @@
 """One run of one command: its own settings, and the publications that it is for."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from publisher.errors import PublisherError, SettingsError, UsageError
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
 _T = TypeVar("_T")
+_FILLERS = {"issuer": "https://issuer.invalid", "sink": "."}  # good values of every required option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,8 +126,15 @@ def _selected(
     layers: Layers, table: Table | None, read: Callable[[Reader], _T], *, alone: bool
 ) -> Selected[_T]:
     name = table.name if table else None
+    reader = Reader(layers=layers, table=table)
     try:
-        return Selected(name=name, settings=read(Reader(layers=layers, table=table)))
+        if missing := reader.missing():
+            # What is wrong with the values that were given comes before what was not: fill the gaps and look.
+            fillers = {option.name: _FILLERS[option.name] for option in missing}
+            filled = replace(layers, command_line={**layers.command_line, **fillers})
+            read(replace(reader, layers=filled))
+            raise reader.lacks(missing)
+        return Selected(name=name, settings=read(reader))
     except PublisherError as error:
         if alone:
             raise

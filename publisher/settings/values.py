@@ -109,12 +109,13 @@ def _list(option: Option, value: object) -> tuple[str, ...]:
     if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
         raise BadValueError("is no list of strings", f"write {option.name} as {','.join(option.choices)}")
     wanted = [name.strip() for name in names]
-    unknown = [name for name in wanted if name not in option.choices]
-    if unknown or not wanted or len(set(wanted)) != len(wanted):
-        raise BadValueError(
-            f"{quote(','.join(wanted), 60)} is not a list of different names",
-            f"set {option.name} to one or more of {','.join(option.choices)}",
-        )
+    remedy = f"set {option.name} to one or more of {','.join(option.choices)}"
+    if wanted in ([], [""]):
+        raise BadValueError("is an empty list", remedy)
+    if unknown := [name for name in wanted if name not in option.choices]:
+        raise BadValueError(f"has the unknown name {quote(unknown[0], 60)}", remedy)
+    if twice := [name for name in option.choices if wanted.count(name) > 1]:
+        raise BadValueError(f"has {twice[0]} more than once", remedy)
     # In the table's order, whatever order was typed: equal settings give equal bytes.
     return tuple(name for name in option.choices if name in wanted)
 

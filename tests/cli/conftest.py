@@ -1,4 +1,5 @@
 import logging
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,17 @@ def place(tmp_path: Path) -> Place:
     there.sink.mkdir()
     there.has("one", "two")
     return there
+
+
+@pytest.fixture
+def readable() -> Iterator[Place]:
+    """A place as above that every user of this machine may read: pytest's own folders are private."""
+    with tempfile.TemporaryDirectory() as name:
+        there = Place(folder=Path(name))
+        there.folder.chmod(0o755)
+        there.sink.mkdir()
+        there.has("one", "two")
+        yield there
 
 
 @pytest.fixture(autouse=True)

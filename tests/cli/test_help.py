@@ -45,7 +45,11 @@ def test_every_option_is_in_its_help(command: str) -> None:
     ("command", "policies"),
     [
         ("publish", ["Refused", "Repaired", "--accept-disjoint-keys", "command line only", "65", "75", "78"]),
-        ("render", ["Refused", "without any sink", "65"]),
+        ("publish", ["--dry-run writes nothing", "cannot know", "missing permission to create or delete"]),
+        (
+            "render",
+            ["Refused", "without any sink", "0 printed", "65", "75 temporary", "source unreachable", "78"],
+        ),
         ("check", ["Nothing is written or repaired", "--fail-on", "1 at least one"]),
         ("completion", ["bash", "zsh", "fish"]),
     ],
@@ -56,6 +60,11 @@ def test_help_states_the_policy(command: str, policies: list[str]) -> None:
     for policy in policies:
         assert policy in " ".join(ran.out.split()), policy
     assert max(len(line) for line in ran.out.splitlines()) <= 110
+
+
+def test_no_command_claims_another_ones_exit_statuses() -> None:
+    assert "sink" not in invoke("render", "--help").out.partition("Exit status:")[2]
+    assert "65" not in invoke("check", "--help").out
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--version"], *[[name, "-h"] for name in COMMANDS]])

@@ -119,11 +119,19 @@ def test_a_reader_that_goes_away_is_no_failure(place: Place) -> None:
     assert (process.returncode, err) == (0, b"")
 
 
+UNWRITTEN = {
+    "a report": ("--issuer", ISSUER),
+    "bad settings": ("--issuer", "http://issuer.example", "--output", "json"),
+    "a bad command line": ("--nonsense", "--output", "json"),
+}
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this machine")
-def test_a_full_standard_output_is_said(place: Place) -> None:
+@pytest.mark.parametrize("arguments", UNWRITTEN.values(), ids=UNWRITTEN)
+def test_a_full_standard_output_is_said(place: Place, arguments: tuple[str, ...]) -> None:
     with (
         Path("/dev/full").open("wb") as full,
-        start("render", *place.source, "--issuer", ISSUER, stdout=full) as process,
+        start("render", *place.source, *arguments, stdout=full) as process,
     ):
         _, err = process.communicate(timeout=LIMIT)
     assert process.returncode == 75
@@ -166,6 +174,13 @@ def test_a_terminal_gets_plain_lines_in_colour_and_no_json(place: Place) -> None
     assert refused.startswith("\x1b[31merror\x1b[0m: ")
     assert "{" not in refused
     assert sum(1 + len(line) // 80 for line in refused.splitlines()) <= 24
+    place.has("one", spiffe_sequence=5)
+    on_a_terminal(("publish", *place.options))
+    place.has("nine", spiffe_sequence=4)
+    several = on_a_terminal(("publish", *place.options), NO_COLOR="1").splitlines()
+    assert several[0].startswith(f"error: {place.sink}: refused for 2 reasons, nothing was")
+    assert several[0].endswith("an override needs all of --accept-disjoint-keys --accept-lower-sequence")
+    assert [line[:8] for line in several[1:]] == ["  ROT001", "  ROT002"]
     for variables in ({"NO_COLOR": "1"}, {"TERM": "dumb"}):
         assert on_a_terminal(("publish", *place.options), **variables).startswith("error: ")
     assert "\x1b" not in on_a_terminal(("publish", "--sink", "\x1b[2J", "--issuer", "x"), NO_COLOR="1")

@@ -1,6 +1,5 @@
 """`publish`, from what is typed to exit status, files and both outputs."""
 
-import os
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from publisher.cli.publishing import _expiry
 from publisher.publication.manifest import PublishedKey
 from tests import keys
 from tests.cli.running import ISSUER, Place, execute, invoke
+from tests.unit.sources.unprivileged import unprivileged
 
 
 def test_a_first_publish_says_what_is_new(place: Place) -> None:
@@ -200,13 +200,13 @@ def test_a_hostile_kid_cannot_leave_its_line(place: Place) -> None:
     assert ran.out.isascii()
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-def test_a_forbidden_directory_is_78(place: Place) -> None:
-    place.sink.chmod(0o500)
-    try:
-        assert invoke("publish", *place.options).status == 78
-    finally:
-        place.sink.chmod(0o700)
+def test_a_forbidden_directory_is_78(readable: Place) -> None:
+    readable.sink.chmod(0o555)
+    with unprivileged():
+        ran = invoke("publish", *readable.options)
+    assert ran.status == 78
+    assert ran.log[-1]["where"].startswith(f"directory {str(readable.sink)!r}")
+    assert readable.written == []
 
 
 def test_expiry_is_said_in_a_persons_unit() -> None:

@@ -77,6 +77,22 @@ def test_sinks(text: str, address: object) -> None:
     assert parse_sink(text) == address
 
 
+REMEDIES = [
+    ("gs://b1", "'b1' is no name of a bucket", "3 to 63 characters"),
+    ("gs://" + "b" * 64, "is no name of a bucket", "3 to 63 characters"),
+    ("gs://bucket/a b", "'a b' is no plain prefix", "between single slashes"),
+    ("s3://b", "'s3://b' is no kind of sink", "gs://bucket/prefix"),
+]
+
+
+@pytest.mark.parametrize(("text", "what", "remedy"), REMEDIES)
+def test_a_bad_sink_says_which_part_is_bad(text: str, what: str, remedy: str) -> None:
+    with pytest.raises(BadValueError) as caught:
+        parse_sink(text)
+    assert what in caught.value.what
+    assert remedy in caught.value.remedy
+
+
 @pytest.mark.parametrize(
     "text",
     ["gs://", "gs://B", "gs://ab", "gs://bucket//p", "gs://bucket/../p", "gs://bucket/a b", "gs:/b", "s3://b",

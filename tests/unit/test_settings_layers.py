@@ -114,7 +114,7 @@ BAD: list[tuple[str, Any, str]] = [
     ("stale-after", "15m", "--due-after (900 s) is not below --stale-after (900 s)"),
     ("bucket-url", "http://a", "must be https"),
     ("authorization-endpoint", "http://a", "is not an https URL"),
-    ("signing-algorithms", "HS256", "is not a list of different names"),
+    ("signing-algorithms", "HS256", "has the unknown name 'HS256'"),
     ("ca-file", "/nowhere/ca.pem", "is not a file"),
 ]
 
@@ -160,6 +160,33 @@ def test_what_is_missing() -> None:
             select(layers(rest, toml=TABLE), PublishTarget.read)
     assert len(select(layers({"issuer": "https://a.example"}, command="render"), RenderTarget.read)) == 1
     assert len(select(layers({"issuer": "https://a.example"}, command="check"), CheckTarget.read)) == 1
+
+
+def test_all_that_is_missing_is_said_at_once() -> None:
+    with pytest.raises(UsageError, match=r"^--issuer and --sink: are required; give them, or set "):
+        select(layers(), PublishTarget.read)
+    with pytest.raises(
+        SettingsError, match="publication a: has no issuer and no sink; add them to the table"
+    ):
+        select(layers(toml=TABLE), PublishTarget.read)
+
+
+MASKED = [
+    ("jwks_max_age = 5", "jwks_max_age"),
+    ('signing_algorithms = ["RS256", 3]', "signing_algorithms"),
+    ('sink = "s3://b"', "sink"),
+    ('ca_file = "/nowhere/ca.pem"', "ca_file"),
+    ('source = "nope:"', "source"),
+    ('due_after = "2h"', "due_after"),
+]
+
+
+@pytest.mark.parametrize(("line", "member"), MASKED)
+def test_a_bad_value_is_said_before_what_is_missing(line: str, member: str) -> None:
+    for toml in (f"\n\n{line}\n", f"{TABLE}{line}\n"):
+        with pytest.raises(SettingsError) as caught:
+            select(layers(toml=toml), PublishTarget.read)
+        assert caught.value.where == f"'p.toml' line 3: {member}"
 
 
 def test_a_bundle_endpoint_needs_its_trust_domain() -> None:

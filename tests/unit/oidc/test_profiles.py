@@ -133,6 +133,12 @@ def test_the_sentence_names_what_is_accepted_and_which_key_is_not() -> None:
     )
 
 
+def test_only_google_takes_uploaded_keys_instead() -> None:
+    found = [one for one in profiles.judge(offer(RSA, issuer="https://10.0.0.1")) if one.code == "RPY003"]
+    assert all("this host is not on the internet" in one.what for one in found)
+    assert [one.what.startswith(GOOGLE) for one in found if "upload" in one.remedy] == [True]
+
+
 def test_two_reasons_of_one_url_are_one_finding() -> None:
     (found,) = profiles.judge(offer(RSA, jwks_uri="https://issuer.example:1/keys?a"))
     assert "with a port and takes no URL with a query" in found.what
