@@ -29,6 +29,7 @@ class DirectorySink:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._named = f"directory {quote(str(path))}"
+        self._asked: dict[str, None] = {}
 
     @property
     def location(self) -> str:
@@ -51,6 +52,7 @@ class DirectorySink:
 
         """
         where = self._where(path)
+        self._asked[path] = None
         with self._root() as root, files.translated(where):
             return _stored(root, path, where)
 
@@ -77,6 +79,21 @@ class DirectorySink:
             with files.made_folder(root, folders) as folder:
                 files.replace(folder, name, document.body)
         return _object(document.path, document.body)
+
+    def rehearse(self, deadline: Deadline) -> None:  # noqa: ARG002 - nothing here waits
+        """Raise what writing the paths that were read would, as far as can be told without writing.
+
+        Raises:
+            SinkSettingsError: the directory is missing, or it, its lock or a folder below may not be written.
+
+        """
+        with self._root() as root:
+            files.rehearse(root, _LOCK_NAME, where=self._named)
+            for path in self._asked:
+                *folders, _ = path.split("/")
+                with files.translated(self._where(path)), files.existing_folder(root, folders) as folder:
+                    if folder is not None:
+                        files.require_writable(folder)
 
     def findings(self) -> tuple[Finding, ...]:
         """Report nothing: a directory has no settings of its own."""

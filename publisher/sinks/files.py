@@ -92,16 +92,17 @@ def locked(folder: int, name: str, *, where: str, wait: Callable[[], bool]) -> I
     """Hold the exclusive lock of one file of a folder inside the block.
 
     `wait` sleeps a little and tells whether to try again. The file stays: removing it would let two hold it.
-    Its mode is 0600, so that nobody but the publisher's user can keep it from the publisher.
+    Its mode is 0600, so that nobody but the publisher's user can keep it from the publisher; that user is
+    the folder's owner where root makes the lock.
 
     Raises:
         SinkUnavailableError: somebody else held it for as long as there was patience.
-        SinkSettingsError: not to be made, or a symbolic link.
+        SinkSettingsError: not to be made, another user's, or a symbolic link.
 
     """
-    where = f"{where}, lock {name}"
+    where = _lock_place(where, name)
     with translated(where):
-        lock = _lock_file(folder, name)
+        lock = _lock_file(folder, name, where)
     try:
         while not _taken(lock, where):
             if not wait():
@@ -110,6 +111,34 @@ def locked(folder: int, name: str, *, where: str, wait: Callable[[], bool]) -> I
         yield
     finally:
         os.close(lock)
+
+
+def rehearse(folder: int, lock: str, *, where: str) -> None:
+    """Raise what locking and writing in an open folder would, as far as that can be told without writing.
+
+    Raises:
+        SinkSettingsError: the lock is another user's, or a symbolic link; the folder, or its disk, may not be
+            written.
+
+    """
+    with translated(where):
+        require_writable(folder)
+    place = _lock_place(where, lock)
+    with translated(place), suppress(FileNotFoundError):
+        os.close(_existing_lock(folder, lock, place))
+
+
+def require_writable(folder: int) -> None:
+    """Ask whether this process may make and rename files in an open folder.
+
+    Raises:
+        OSError: it may not, or the disk is read-only.
+
+    """
+    if os.fstatvfs(folder).f_flag & os.ST_RDONLY:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+    if not os.access(".", os.W_OK | os.X_OK, dir_fd=folder, effective_ids=True):
+        raise OSError(errno.EACCES, os.strerror(errno.EACCES))
 
 
 def read(folder: int, name: str, *, where: str) -> bytes | None:
@@ -172,18 +201,47 @@ def _walk(here: int, folders: Iterable[str], opened: ExitStack, *, make: bool) -
         opened.callback(os.close, below)
         if made:
             os.fchmod(below, FOLDER_MODE)
+            _give_to_owner_of(here, below)
             os.fsync(here)
         here = below
     return here
 
 
-def _lock_file(folder: int, name: str) -> int:
+def _lock_place(where: str, name: str) -> str:
+    return f"{where}, lock {quote(name)}"
+
+
+def _lock_file(folder: int, name: str, where: str) -> int:
     try:
         lock = os.open(name, _LOCK | os.O_CREAT | os.O_EXCL, LOCK_MODE, dir_fd=folder)
     except FileExistsError:
-        return os.open(name, _LOCK, dir_fd=folder)
+        return _existing_lock(folder, name, where)
     os.fchmod(lock, LOCK_MODE)  # a umask must not take it from its owner
+    _give_to_owner_of(folder, lock)
     return lock
+
+
+def _existing_lock(folder: int, name: str, where: str) -> int:
+    try:
+        return os.open(name, _LOCK, dir_fd=folder)
+    except PermissionError as error:
+        owner = os.stat(name, dir_fd=folder, follow_symlinks=False).st_uid
+        raise SinkSettingsError(
+            where,
+            f"permission denied: it belongs to uid {owner}, and this process is uid {os.geteuid()}",
+            "remove it while no publisher runs, or chown it to the publisher's user",
+        ) from error
+
+
+def _give_to_owner_of(folder: int, made: int) -> None:
+    """Hand what root just made in another user's folder to that user, whose publisher needs it next time.
+
+    Only what is new: an existing file may be a hard link to anything.
+    """
+    owner = os.fstat(folder)
+    if os.geteuid() == 0 and owner.st_uid != 0:
+        with suppress(OSError):  # a disk without owners; else that publisher will say whose it is
+            os.fchown(made, owner.st_uid, owner.st_gid)
 
 
 def _taken(lock: int, where: str) -> bool:

@@ -144,6 +144,9 @@ class GcsSink:
         self._unreadable.pop(document.path, None)
         return written
 
+    def rehearse(self, deadline: Deadline) -> None:
+        """Say nothing: whether Cloud Storage would take a write is known only to a write."""
+
     def findings(self) -> tuple[Finding, ...]:
         """Report credentials that are federated from the issuer that is published here (GCS001)."""
         credentials = self._client._http.credentials  # noqa: SLF001 - see open_client
@@ -170,7 +173,7 @@ class GcsSink:
                 return _missing(failure.permission or usual, where, failure)
             case Verdict.ABSENT if not failure.of_bucket and "no such object" in failure.what.lower():
                 return SinkConflictError(where, "was removed meanwhile", "run again")
-        return failure.as_error(where)
+        return failure.as_error(where, of_write=True)
 
 
 def _missing(permission: str, where: str, failure: Failure) -> SinkSettingsError:

@@ -50,6 +50,7 @@ def open_client() -> Client:
 
     Raises:
         SinkSettingsError: no credentials, or none that this client can use; no CA bundle where one is named.
+        SinkUnavailableError: Google's metadata server does not answer just now.
 
     """
     emulator = os.environ.get("STORAGE_EMULATOR_HOST")
@@ -64,9 +65,12 @@ def open_client() -> Client:
         client = Client(project=None, credentials=credentials)
         session = client._http  # noqa: SLF001 - where Google's documentation, too, sets the pool's size
     except FAILURES as error:
+        where, failure = "Application Default Credentials", classify(error)
+        if failure.verdict is Verdict.AGAIN:  # the metadata server is asked what universe it belongs to
+            raise failure.as_error(where) from error
         raise SinkSettingsError(
-            "Application Default Credentials",
-            classify(error).what,
+            where,
+            failure.what,
             "set GOOGLE_APPLICATION_CREDENTIALS, run on a machine with a service account, "
             "or run gcloud auth application-default login",
         ) from error

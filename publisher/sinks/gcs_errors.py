@@ -12,8 +12,8 @@ import urllib3.exceptions
 from google.auth import exceptions as auth
 
 from publisher.errors import SinkConflictError, SinkError, SinkSettingsError, SinkUnavailableError
-from publisher.quoting import quote
 from publisher.sinks.gcs_library import DataCorruption, GoogleAPICallError, GoogleAPIError, InvalidResponse
+from publisher.sinks.gcs_words import in_words, safe, shown
 
 
 class TooLargeError(Exception):
@@ -55,18 +55,26 @@ class Verdict(Enum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure:
-    """Hold what went wrong. `what` is safe to print; `pause` is the server's wish in seconds, if any."""
+    """Hold what went wrong. `what` is safe to print; `pause` is the server's wish in seconds, if any.
+
+    `remedy` None: to run again is all that can be done.
+    """
 
     verdict: Verdict
     what: str
-    remedy: str = "run again; a repeated run finds out what was written"
+    remedy: str | None = None
     pause: float = 0.0
     permission: str | None = None
     of_bucket: bool = False
 
-    def as_error(self, where: str) -> SinkError:
+    def as_error(self, where: str, *, of_write: bool = False) -> SinkError:
         """Make the error that leaves the sink."""
-        return _ERRORS[self.verdict](where, self.what, self.remedy)
+        remedy = self.remedy or (_AFTER_WRITE if of_write else _AFTER_READ)
+        return _ERRORS[self.verdict](where, self.what, remedy)
+
+
+_AFTER_READ = "run again; if it lasts, look at the network between here and Cloud Storage"
+_AFTER_WRITE = "run again; a repeated run finds out what was written"
 
 
 _ERRORS: dict[Verdict, type[SinkError]] = {
@@ -90,7 +98,16 @@ _STATUSES = {
 _LONGEST_PAUSE = 60.0
 _CREDENTIALS = _STATUSES[401][1]
 _ADDRESS = "look at STORAGE_EMULATOR_HOST, the proxy and the CA bundle in the environment"
-_TOKEN = re.compile(r"eyJ[\w-]{8,}[\w.-]*|ya29\.[\w.-]+|(?i:bearer)\s+\S+")
+_REFUSED = re.compile(
+    r"\b(?:invalid_grant|invalid_client|unauthorized_client|invalid_target|invalid_request|access_denied)\b"
+    r"|(?i:\b(?:status|code|error|http/[0-9.]+)\W{1,8}40[0134]\b)"
+    r"|\b40[0134] (?:Bad Request|Unauthorized|Forbidden|Not Found)\b"
+)
+"""How a credential service says no for good: an OAuth error (RFC 6749 section 5.2), or a status."""
+_INCOMPLETE = re.compile(
+    r"was not found|necessary fields|Reauthentication is needed|(?:Missing|Unable to parse) subject_token"
+)
+"""How the library says that what it found on this machine is not enough to ask anybody."""
 _PERMISSION = re.compile(r"storage\.(?:objects|buckets)\.[A-Za-z]+")
 
 
@@ -115,22 +132,42 @@ def _of_other(error: Exception) -> Failure:
             remedy = "look at who wrote it and remove it"
             return Failure(verdict=Verdict.SETTINGS, what=str(error), remedy=remedy)
         case OSError() if not isinstance(error, ConnectionError | TimeoutError):
-            return Failure(verdict=Verdict.SETTINGS, what=_shown(error), remedy=_ADDRESS)
-        case ValueError() | TypeError() | AttributeError() | LookupError() | RecursionError():
-            return Failure(verdict=Verdict.ONCE_MORE, what=f"the answer makes no sense: {_shown(error)}")
+            return Failure(verdict=Verdict.SETTINGS, what=shown(error), remedy=_ADDRESS)
+        case ValueError():
+            return Failure(verdict=Verdict.ONCE_MORE, what=f"the answer makes no sense: {shown(error)}")
+        case TypeError() | AttributeError() | LookupError() | RecursionError():
+            said = shown(error) if error.args else ""
+            what = f"the answer makes no sense: {type(error).__name__} {said}".rstrip()
+            return Failure(verdict=Verdict.ONCE_MORE, what=what)
         case _:
-            return Failure(verdict=Verdict.AGAIN, what=_shown(error))
+            # A TimeoutError is the sink's own, and says what was waited for.
+            words = None if isinstance(error, TimeoutError) else in_words(error)
+            return Failure(verdict=Verdict.AGAIN, what=words or shown(error))
 
 
 def _of_credentials(error: auth.GoogleAuthError) -> Failure:
-    what = f"no access token: {_shown(error)}"
-    if error.retryable or isinstance(error, auth.TransportError | auth.TimeoutError):
-        return Failure(verdict=Verdict.AGAIN, what=what)
+    broken = in_words(error)
+    what = f"no access token: {broken or shown(error)}"
+    if broken or error.retryable or _may_pass(error):
+        return Failure(verdict=Verdict.AGAIN, what=what, remedy=f"run again; if it lasts, {_CREDENTIALS}")
     return Failure(verdict=Verdict.SETTINGS, what=what, remedy=_CREDENTIALS)
 
 
+def _may_pass(error: auth.GoogleAuthError) -> bool:
+    """Tell whether an error that carries only the text of an answer, and no status, is no refusal.
+
+    The library calls a 503 of the metadata server, of STS and of impersonation final.
+    """
+    if isinstance(error, auth.TransportError | auth.TimeoutError):
+        return True
+    if isinstance(error, auth.ReauthFailError) or not isinstance(error, auth.RefreshError | auth.OAuthError):
+        return False
+    said = " ".join(map(str, error.args))
+    return not (_REFUSED.search(said) or _INCOMPLETE.search(said))
+
+
 def _of_request(error: requests.RequestException) -> Failure:
-    what = _shown(error)
+    what = in_words(error) or shown(error)
     match error:
         case requests.JSONDecodeError():
             return Failure(verdict=Verdict.ONCE_MORE, what=f"the answer is not JSON: {what}")
@@ -150,7 +187,7 @@ def _of_answer(response: requests.Response) -> Failure:
     if status < 400:  # noqa: PLR2004 - a success that the client did not understand, or a redirect
         return Failure(verdict=Verdict.ONCE_MORE, what=f"answered {status} in an unknown way")
     message, reason = _said(response)
-    what = f"answered {status}: {_safe(message)}"
+    what = f"answered {status}: {safe(message)}"
     if status in _RETRIED or status >= 500 or (status == 403 and reason in _LIMITS):  # noqa: PLR2004
         return Failure(verdict=Verdict.AGAIN, what=what, pause=_retry_after(response))
     verdict, remedy = _STATUSES.get(status, (Verdict.SETTINGS, "look at the bucket's settings"))
@@ -178,11 +215,3 @@ def _retry_after(response: requests.Response) -> float:
     """Give the seconds of `Retry-After` (RFC 9110 section 10.2.3); 0 for none, or a date."""
     wish = response.headers.get("Retry-After", "")
     return min(float(wish), _LONGEST_PAUSE) if re.fullmatch("[0-9]{1,6}", wish) else 0.0
-
-
-def _shown(error: Exception) -> str:
-    return f"{type(error).__name__} {_safe(str(error))}"
-
-
-def _safe(text: str) -> str:
-    return quote(_TOKEN.sub("(token)", text))

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from publisher.errors import SettingsError, SinkError
+from publisher.ports import Deadline
 from publisher.quoting import quote
 from publisher.sinks import files
 
@@ -24,6 +25,12 @@ class StateFile:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._where = f"state file {quote(str(path))}"
+        self._lock_name = f"{files.MARK}.{path.name}.lock"
+
+    @property
+    def location(self) -> str:
+        """Name the file as `state file '/path'`."""
+        return self._where
 
     def recall(self) -> bytes | None:
         """Give the manifest that was remembered last; None: nothing yet.
@@ -47,16 +54,25 @@ class StateFile:
 
         """
         name = self._path.name
-        lock_name = f"{files.MARK}.{name}.lock"
         with (
             self._folder() as folder,
             # Several publications keep their state files in one folder: a lock for each file.
-            files.locked(folder, lock_name, where=self._where, wait=_patience()),
+            files.locked(folder, self._lock_name, where=self._where, wait=_patience()),
             files.translated(self._where),
         ):
             # Renaming would silently take the place of a link or pipe: ask first what is there.
             files.read(folder, name, where=self._where)
             files.replace(folder, name, manifest)
+
+    def rehearse(self, deadline: Deadline) -> None:  # noqa: ARG002 - nothing here waits
+        """Raise what `remember` would, as far as that can be told without writing.
+
+        Raises:
+            SinkSettingsError: the folder is missing, or it or the lock in it may not be written.
+
+        """
+        with self._folder() as folder:
+            files.rehearse(folder, self._lock_name, where=f"folder of the {self._where}")
 
     @contextmanager
     def _folder(self) -> Iterator[int]:

@@ -1,6 +1,8 @@
 """What a JWT-SVID of the publisher's own proves about the server that signed it."""
 
 import secrets
+from datetime import datetime, timedelta
+from typing import Any
 
 from jwcrypto.common import JWException
 from jwcrypto.jwk import JWK
@@ -15,6 +17,18 @@ from publisher.quoting import quote
 
 AUDIENCE = "spire-oidc-publisher:liveness"
 """The audience of that JWT-SVID. No relying party accepts it: should it leak, it opens nothing."""
+
+
+OLDEST = timedelta(minutes=5)
+"""How long ago the server may have signed what still counts as a sign of its life."""
+
+
+def audience_of_the_time(now: datetime) -> str:
+    """Name an audience that is asked for in these 5 minutes only: no agent has an older JWT-SVID for it.
+
+    Not a new one for each run: an agent keeps a JWT-SVID for every audience that it was ever asked for.
+    """
+    return f"{AUDIENCE}:{int(now.timestamp() // OLDEST.total_seconds())}"
 
 
 def fresh_audience() -> str:
@@ -32,7 +46,8 @@ class Testimony:
     Neither it nor any error shows the token or a part of its signature.
 
     Raises:
-        SourceUnavailableError: not a compact JWT for this audience with a SPIFFE ID as `sub`.
+        SourceUnavailableError: not a compact JWT for this audience with a SPIFFE ID as `sub` and an `exp`
+            (JWT-SVID section 3).
 
     """
 
@@ -59,13 +74,24 @@ class Testimony:
         subject, self._iss = claims.get("sub"), claims.get("iss")
         if not isinstance(subject, str) or not subject.startswith("spiffe://"):
             raise malformed
-        if not isinstance(self._iss, str | None):
+        self._iat, self._exp = claims.get("iat"), claims.get("exp")
+        if not isinstance(self._iss, str | None) or not _is_time(self._exp):
             raise malformed
         try:
             self.trust_domain = TrustDomain.parse(subject.removeprefix("spiffe://").partition("/")[0])
         except BundleError:
             raise malformed from None
         self._kid = kid
+
+    def has_expired(self, now: datetime) -> bool:
+        """Tell whether its `exp` has passed."""
+        return bool(self._exp <= now.timestamp())
+
+    def is_recent(self, now: datetime) -> bool:
+        """Tell whether it was issued in the last 5 minutes, by its own `iat`, and has not expired."""
+        if not _is_time(self._iat) or self.has_expired(now):
+            return False
+        return bool(0 <= now.timestamp() - self._iat <= OLDEST.total_seconds())
 
     def names_key_of(self, bundle: TrustBundle) -> bool:
         """Tell whether the bundle has the JWT-SVID's `kid`."""
@@ -98,3 +124,8 @@ class Testimony:
                 _DIFFERS,
             ) from None
         return Witness(iss=self._iss)
+
+
+def _is_time(claim: Any) -> bool:
+    """Tell whether a claim is a NumericDate (RFC 7519 section 2)."""
+    return isinstance(claim, int | float) and not isinstance(claim, bool)

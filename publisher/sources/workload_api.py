@@ -16,7 +16,7 @@ from publisher.sources.grpc_call import Connection, Peer, StatusError, connected
 from publisher.sources.own_svid import fetch_own_svid
 from publisher.sources.protocol import workload_pb2
 from publisher.sources.retry import retry
-from publisher.sources.witness import AUDIENCE, Testimony, fresh_audience
+from publisher.sources.witness import AUDIENCE, Testimony, audience_of_the_time, fresh_audience
 
 _FETCH_BUNDLES = "/SpiffeWorkloadAPI/FetchJWTBundles"
 _SETTING = "--source workload-api: (or SPIFFE_ENDPOINT_SOCKET)"
@@ -29,8 +29,8 @@ class WorkloadApiSource:
 
     An agent whose server is dead goes on answering old bundles. So where this process has an identity, a
     JWT-SVID of its own is fetched as well, and a JWT authority of the bundle must have signed it: proof that
-    the server lived when it was issued, at most its lifetime ago (`default_jwt_svid_ttl`, 5 minutes), because
-    an agent keeps what it fetched.
+    the server lived at most 5 minutes ago. An agent keeps what it fetched for as long as it is valid, so an
+    older one makes us ask for another audience.
 
     Raises:
         SourceSettingsError: another kind of endpoint.
@@ -71,6 +71,7 @@ class WorkloadApiSource:
                 )
             # A federated bundle reaches the agent through its own server: that one must live all the same.
             signers = bundle if signer == chosen else _bundle(offered, signer, where)
+            testimony = self._recent(connection, testimony, deadline)
             if not testimony.names_key_of(signers):
                 # Of a key that was tainted and revoked between two syncs, an agent keeps its JWT-SVIDs to
                 # half of their life. Then another audience is needed: revoking is urgent.
@@ -99,6 +100,29 @@ class WorkloadApiSource:
         if len(offered) != len(response.bundles):
             raise BundleError(where, "offers two bundles of one trust domain", "this is not SPIRE's agent")
         return offered
+
+    def _recent(self, connection: Connection, testimony: Testimony, deadline: Deadline) -> Testimony:
+        """Give a testimony of the last 5 minutes: this one, or one that the agent cannot have kept longer.
+
+        Of the other one the `iat` is not asked: the server's clock may be wrong.
+        """
+        now = deadline.clock.now()
+        if testimony.is_recent(now):
+            return testimony
+        other = self._testimony(connection, audience_of_the_time(now), deadline)
+        if other is None:
+            raise SourceUnavailableError(
+                self._peer.where,
+                "the agent gives no JWT-SVID of the last 5 minutes, so its server may be dead",
+                "look at the log of spire-agent, and whether this process is still registered",
+            )
+        if other.has_expired(now):
+            raise SourceUnavailableError(
+                self._peer.where,
+                "the agent gives a JWT-SVID that has expired: its server does not answer, or a clock errs",
+                "compare this machine's clock with the server's; look at the log of spire-agent",
+            )
+        return other
 
     def _testimony(self, connection: Connection, audience: str, deadline: Deadline) -> Testimony | None:
         """Fetch a JWT-SVID of this process; None: it has no identity, and may only read bundles."""

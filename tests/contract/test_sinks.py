@@ -211,3 +211,11 @@ def test_a_relying_party_reads_what_was_written(emulator: Emulator, bucket: str)
 def body_of(sink: Sink, path: str) -> bytes | None:
     found = sink.read(path, soon())
     return None if found is None else found.body
+
+
+def test_a_rehearsal_leaves_everything_as_it_is(sink: Sink) -> None:
+    sink.rehearse(soon())
+    assert [sink.read(path, soon()) for path in PATHS] == [None] * len(PATHS)
+    written = sink.write(document(), None, soon())
+    sink.rehearse(soon())
+    assert sink.read("keys", soon()) == written

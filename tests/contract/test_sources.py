@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import jwt
@@ -29,6 +30,15 @@ MakeSource = Callable[[SpirePeer, TrustDomain | None], Source]
 
 EXAMPLE, OTHER = TrustDomain(name="example.org"), TrustDomain(name="other.org")
 FILE_FORMATS = ("jwks", "spiffe bundle", "agent output")
+
+
+class LaterClock(SystemClock):
+    """The system's clock, ahead by some minutes: the others see an old publisher, it sees old tokens."""
+
+    minutes = 0
+
+    def now(self) -> datetime:
+        return super().now() + timedelta(minutes=self.minutes)
 
 
 def make(name: str, directory: Path) -> MakeSource:
@@ -216,6 +226,21 @@ class TestLosses:
         assert "the agent answers, its server does not" in refused(source, SourceUnavailableError)
         peer.start_server()
         assert eventually(lambda: _works(source))
+
+    def test_of_a_long_lived_token_an_agent_shows_its_servers_death_in_five_minutes(
+        self, make_peer: MakePeer
+    ) -> None:
+        peer, clock = make_peer(svid_ttl=3600), LaterClock()
+        peer.wait_for_agent()
+        source = WorkloadApiSource(peer.workload_api, None)
+        source.fetch(Deadline(clock, 30))
+        clock.minutes = 6
+        source.fetch(Deadline(clock, 30))
+        peer.kill_server()
+        source.fetch(Deadline(clock, 30))  # what the agent keeps for this audience is of just now
+        clock.minutes = 12
+        with pytest.raises(SourceUnavailableError, match="the agent answers, its server does not"):
+            source.fetch(Deadline(clock, 8))
 
     @pytest.mark.parametrize(
         ("name", "what"),

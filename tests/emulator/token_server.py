@@ -1,4 +1,7 @@
-"""A token exchange on loopback, as Google's STS: gives access tokens, or refuses as it is told to."""
+"""Google's credential services on loopback: STS, impersonation, OAuth tokens, the metadata server.
+
+They give access tokens, or refuse as they are told to.
+"""
 
 import json
 import threading
@@ -14,6 +17,9 @@ _PROVIDER = "projects/1/locations/global/workloadIdentityPools/pool/providers/pr
 class TokenServer(ThreadingHTTPServer):
     """Answers every POST with `status` and `answer`, and counts them in `exchanges`.
 
+    GETs are answered as the metadata server does. `faults` has, for the start of a path, the status and body
+    that come instead.
+
     While `held` is clear, answers wait; `asked` is set by the first question.
     """
 
@@ -22,6 +28,7 @@ class TokenServer(ThreadingHTTPServer):
     def __init__(self) -> None:
         self.exchanges = 0
         self.status = 200
+        self.faults: dict[str, tuple[int, bytes]] = {}
         self.answer: dict[str, Any] = {
             "access_token": "an-access-token",
             "issued_token_type": "urn:ietf:params:oauth:token-type:access_token",
@@ -41,7 +48,15 @@ class TokenServer(ThreadingHTTPServer):
         with self._lock:
             self.exchanges += 1
 
-    def credential_file(self, folder: Path, source: dict[str, Any]) -> Path:
+    @property
+    def host(self) -> str:
+        return f"127.0.0.1:{self.server_address[1]}"
+
+    def fault(self, path: str) -> tuple[int, bytes] | None:
+        """Give what is to go wrong with a request for this path; None: nothing."""
+        return next((fault for start, fault in self.faults.items() if path.startswith(start)), None)
+
+    def credential_file(self, folder: Path, source: dict[str, Any], **members: Any) -> Path:
         """Write a credential configuration that exchanges its subject token here."""
         path = folder / "credentials.json"
         configuration = {
@@ -50,6 +65,7 @@ class TokenServer(ThreadingHTTPServer):
             "subject_token_type": "urn:ietf:params:oauth:token-type:jwt",
             "token_url": self.url,
             "credential_source": source,
+            **members,
         }
         path.write_text(json.dumps(configuration))
         return path
@@ -74,8 +90,23 @@ class _Handler(BaseHTTPRequestHandler):
         self.server.count()
         self.server.asked.set()
         self.server.held.wait(timeout=20)
-        body = json.dumps(self.server.answer).encode()
-        self.send_response(self.server.status)
+        answer = self.server.answer
+        if self.path.endswith(":generateAccessToken"):
+            answer = {"accessToken": "an-access-token", "expireTime": "2099-01-01T00:00:00Z"}
+        self._say(self.server.status, json.dumps(answer).encode())
+
+    def do_GET(self) -> None:
+        if self.path.partition("?")[0].endswith("/token"):
+            self._say(200, json.dumps(self.server.answer).encode())
+        elif "universe" in self.path:
+            self._say(404, b"")
+        else:
+            self._say(200, b'{"email":"publisher@project.example","scopes":[],"aliases":[]}')
+
+    def _say(self, status: int, body: bytes) -> None:
+        status, body = self.server.fault(self.path) or (status, body)
+        self.send_response(status)
+        self.send_header("Metadata-Flavor", "Google")
         self.send_header("Content-Type", "application/json")
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()

@@ -3,6 +3,7 @@
 import shutil
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -71,8 +72,9 @@ def svid(kid: str = "one", *, seed: str | None = None, **claims: Any) -> Answer:
 
 
 def own_token(kid: str = "one", *, seed: str | None = None, **claims: Any) -> str:
-    """Mint the JWT-SVID of a publisher; a claim of None is left out."""
-    given = {"sub": "spiffe://example.org/publisher", "aud": [AUDIENCE], "exp": 4_000_000_000, **claims}
+    """Mint the JWT-SVID of a publisher, a minute old; a claim of None is left out."""
+    times = {"iat": int(time.time()) - 60, "exp": 4_000_000_000}
+    given = {"sub": "spiffe://example.org/publisher", "aud": [AUDIENCE], **times, **claims}
     return keys.token(kid, {name: value for name, value in given.items() if value is not None}, seed=seed)
 
 

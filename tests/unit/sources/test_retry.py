@@ -1,4 +1,5 @@
 import itertools
+import logging
 
 import pytest
 
@@ -77,3 +78,20 @@ def test_a_pause_beyond_the_deadline_is_not_waited_for() -> None:
     with pytest.raises(LaterError):
         retry(flaky, Deadline(clock, 30))
     assert (flaky.attempts, clock.slept) == (1, [])
+
+
+def test_who_waits_a_second_is_told_once_what_for(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.INFO, "publisher")
+    clock, told = StoppedClock(), []
+    start = clock.monotonic()
+    clock.while_sleeping = lambda: told.append((clock.monotonic() - start, len(caplog.records)))
+    assert retry(Flaky(*[away("is not there")] * 9), Deadline(clock, 60)) == "done"
+    assert [count for passed, count in told] == [int(passed >= 1) for passed, _ in told]
+    assert caplog.records[0].levelno == logging.INFO, "shown to a person, not with --quiet"
+    assert caplog.messages[0].startswith("waiting for there: is not there; for up to 4")
+
+
+def test_a_short_wait_is_nothing_to_tell(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level(logging.DEBUG, "publisher")
+    assert retry(Flaky(away(), away()), Deadline(StoppedClock(), 30)) == "done"
+    assert caplog.records == []

@@ -1,4 +1,5 @@
 import os
+from datetime import UTC, datetime
 
 import pytest
 from grpc import StatusCode
@@ -37,7 +38,7 @@ AWAY = status(StatusCode.UNAVAILABLE, "workload attestation failed")
 
 def fetch(peer: GrpcPeer, wanted: TrustDomain | None = None) -> Fetched:
     """Fetch on a clock that only the pauses move: retrying takes no time, and calls have all of it."""
-    return WorkloadApiSource(peer.endpoint, wanted).fetch(Deadline(StoppedClock(), 30))
+    return WorkloadApiSource(peer.endpoint, wanted).fetch(Deadline(StoppedClock(datetime.now(UTC)), 30))
 
 
 def refused(peer: GrpcPeer, error: type[PublisherError], wanted: TrustDomain | None = None) -> str:
