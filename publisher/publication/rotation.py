@@ -11,6 +11,7 @@ from publisher.oidc.issuer import MANIFEST_PATH
 from publisher.publication import reports, rules
 from publisher.publication.document_set import Document, DocumentSet, PublicationSettings, StoredObject
 from publisher.publication.found import Found, FoundKeys, cached_for
+from publisher.publication.freshness import TOLERATED_SKEW
 from publisher.publication.manifest import (
     LONGEST_CACHED,
     MOST_REPLACED,
@@ -21,6 +22,8 @@ from publisher.publication.manifest import (
     ReplacedDocument,
 )
 from publisher.publication.rules import Overrides
+
+_TICK = timedelta(seconds=1)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -213,7 +216,7 @@ def _manifest(
         sequence_number=_sequence_number(context),
         refresh_hint=wanted.bundle.refresh_hint,
         source=wanted.source.value,
-        modified_at=found.manifest.modified_at if unchanged and found.manifest else now,
+        modified_at=found.manifest.modified_at if unchanged and found.manifest else _after(found, now),
         confirmed_at=now,
         due_at=now + settings.due_after,
         stale_at=now + settings.stale_after,
@@ -223,6 +226,15 @@ def _manifest(
         override=_override(context, overridden, now),
         publisher_version=wanted.publisher_version,
     )
+
+
+def _after(found: Found, now: datetime) -> datetime:
+    """Give a time after the last modification, so that readers can tell an older publication by it.
+
+    Clocks of several hosts differ a little; one that lies further ahead was wrong, and is not followed.
+    """
+    last = found.manifest.modified_at if found.manifest else now - _TICK
+    return max(now, last + _TICK) if last <= now + TOLERATED_SKEW else now
 
 
 def _sequence_number(context: rules.Context) -> int | None:

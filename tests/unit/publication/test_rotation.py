@@ -2,6 +2,7 @@
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -240,6 +241,15 @@ def test_other_settings_rewrite_the_configuration_and_say_so(world: World) -> No
     world.settings = replace(SETTINGS, algorithms=("RS256", "ES256"))
     assert codes(world.publish(bundle("a", "b", sequence_number=7)).findings) == ["ROT019"]
     assert world.publish(bundle("a", "b", sequence_number=7)).findings == ()
+
+
+@pytest.mark.parametrize(("ahead", "modified"), [(0, 1), (-60, 0), (240, 241), (3600, 0)])
+def test_modified_at_goes_up_even_if_clocks_differ_a_little(world: World, ahead: int, modified: int) -> None:
+    now = world.clock.now()
+    other = replace(world.manifest(), modified_at=now + timedelta(seconds=ahead))
+    world.sink.put(MANIFEST, other.dumps())
+    outcome = world.publish(bundle("a", "b", "c", sequence_number=8))
+    assert outcome.manifest.modified_at == now + timedelta(seconds=modified)
 
 
 class TestSeveralHosts:
