@@ -135,7 +135,7 @@ def parse_sink(text: str) -> SinkAddress:
         bucket, _, prefix = text.removeprefix("gs://").partition("/")
         prefix = prefix.removesuffix("/")
         plain = all(_SEGMENT.fullmatch(part) and part not in {".", ".."} for part in prefix.split("/"))
-        if not _BUCKET.fullmatch(bucket) or any(len(part) > 63 for part in bucket.split(".")):  # noqa: PLR2004
+        if not _BUCKET.fullmatch(bucket) or any(not 0 < len(part) <= 63 for part in bucket.split(".")):  # noqa: PLR2004
             raise BadValueError(f"{quote(bucket)} is no name of a bucket", _BUCKETS)
         if (prefix and not plain) or len(prefix) > 512:  # noqa: PLR2004
             raise BadValueError(f"{quote(prefix)} is no plain prefix", _PREFIXES)

@@ -4,7 +4,7 @@ import re
 
 from publisher.serving import metrics
 from publisher.serving.status import State
-from spire_oidc_function import keeper
+from spire_oidc_function import keeper, reads
 from spire_oidc_function.settings import OPTIONS
 from tests.docs.pages import page
 from tests.statuses import status
@@ -35,6 +35,6 @@ def test_the_metrics_that_alarms_are_made_of_exist() -> None:
 def test_the_limits_are_those_of_the_code() -> None:
     text = " ".join(PAGE.text.split())
     assert f"at most {keeper.PATIENCE:g} s" in text
-    assert f"A read has {keeper.READING:g} s" in text
+    assert f"A read has {reads.READING:g} s" in text
     assert keeper.BESIDE == 0.75
     assert "three quarters of the interval" in text

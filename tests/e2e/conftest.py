@@ -56,6 +56,8 @@ class Story:
     emulator: Emulator
     bucket: str
     issuer: str
+    ca_file: Path
+    """Of whoever serves the issuer."""
 
     def run(
         self, *arguments: str, expect: int = 0, stdin: bytes = b"", environment: dict[str, str] | None = None
@@ -83,7 +85,7 @@ class Story:
             *("--sink", f"gs://{self.bucket}"),
             *("--issuer", self.issuer),
             *("--bucket-url", self.issuer),
-            *("--ca-file", str(self.emulator.ca_file)),
+            *("--ca-file", str(self.ca_file)),
             *options,
             **how,
         )
@@ -98,7 +100,7 @@ class Story:
 
     def verifies(self, token: str) -> bool:
         """Be every relying party, fresh, knowing the issuer alone; they must agree."""
-        party = RelyingParty(self.issuer, self.emulator.ca_file)
+        party = RelyingParty(self.issuer, self.ca_file)
         verdicts = {}
         for name, verify in party.libraries.items():
             try:
@@ -128,7 +130,7 @@ def make_story(make_peer: MakePeer, emulator: Emulator, bucket: str) -> MakeStor
     def make(*, jwt_issuer: bool = True, **options: object) -> Story:
         issuer = emulator.public_url(bucket)
         peer = make_peer(jwt_issuer=issuer if jwt_issuer else None, **options)
-        return Story(peer=peer, emulator=emulator, bucket=bucket, issuer=issuer)
+        return Story(peer=peer, emulator=emulator, bucket=bucket, issuer=issuer, ca_file=emulator.ca_file)
 
     return make
 

@@ -1,0 +1,1 @@
+"""What is answered to whom, and how the watch over a publication stands. Knows no web framework."""
