@@ -10,6 +10,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from tests.bench import serving
 from tests.bench.goals import Goal, judge
 from tests.bench.measure import Row, measure, spawner
 from tests.bench.scenarios import FLOOR, Bench
@@ -51,8 +52,10 @@ def main() -> None:
     print("\nGoals (ratios are taken within each round, then the median)")
     for goal in goals:
         print(goal)
+    served = serving.run(starts=rounds, rounds=rounds, seconds=1)
     if options.json:
-        options.json.write_text(json.dumps(_figures(machine, rounds, rows, goals), indent=2) + "\n")
+        figures = {**_figures(machine, rounds, rows, goals), "serving": served}
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
 
 
 def _table(rows: Sequence[Row], floor: Row) -> None:
