@@ -37,7 +37,8 @@ resource "google_cloud_scheduler_job" "status" {
 locals {
   # Letters, digits and _ only: PromQL has no other signs in a metric's name.
   good_answers = "${replace(var.name, "-", "_")}_status_good"
-  two_askings  = 2 * var.status_every_minutes
+  # Two askings, and at least ten minutes: what a log counts arrives late.
+  alert_window = max(10, 2 * var.status_every_minutes)
 }
 
 # Good answers are counted, not bad ones: whatever ends them (staleness, an outage, a wrong token, a Scheduler job that
@@ -73,8 +74,8 @@ resource "google_monitoring_alert_policy" "status" {
     condition_prometheus_query_language {
       # `or vector(0)`: a metric without a single point is an alarm too, not a silence. That has to last for two more
       # askings, so that a first apply, and one lost answer, alarm nobody.
-      query               = "(sum(increase(logging_googleapis_com:user_${google_logging_metric.status_good.name}{monitored_resource=\"cloud_scheduler_job\"}[${local.two_askings}m])) or vector(0)) < 0.5"
-      duration            = "${local.two_askings * 60}s"
+      query               = "(sum(increase(logging_googleapis_com:user_${google_logging_metric.status_good.name}{monitored_resource=\"cloud_scheduler_job\"}[${local.alert_window}m])) or vector(0)) < 0.5"
+      duration            = "${local.alert_window * 60}s"
       evaluation_interval = "60s"
       # A metric that is a minute old is not known everywhere; the policy is made in the same run.
       disable_metric_validation = true

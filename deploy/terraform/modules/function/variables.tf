@@ -100,7 +100,7 @@ variable "max_instances" {
 variable "status_every_minutes" {
   type        = number
   default     = 1
-  description = "How often the Scheduler job asks for the status. The alert comes after four times as long without one good answer, at the latest."
+  description = "How often the Scheduler job asks for the status. The alert comes after four times as long without one good answer, and after twenty minutes at the least."
 
   validation {
     condition     = contains([1, 2, 3, 4, 5, 6, 10, 12, 15, 20, 30], var.status_every_minutes)
