@@ -20,7 +20,7 @@ import grpc
 
 from tests.deploy.terraform_values import Reader
 
-ADDRESS = "registry.terraform.io/hashicorp/google"
+ADDRESS = "hashicorp/google"
 TYPES = {
     "string": '"string"',
     "number": '"number"',
