@@ -1,7 +1,9 @@
 """What the use cases ask of the world: a source, a sink, a memory, the web and a clock."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from enum import Enum, auto
 from typing import Protocol
 
 from publisher.bundle.fetched import Fetched
@@ -57,6 +59,47 @@ class Source(Protocol):
             BundleError: an answer whose content is unsafe to publish.
 
         """
+        ...
+
+
+class Stop(Protocol):
+    """Tell whether, and when, the process is asked to end."""
+
+    def is_set(self) -> bool:
+        """Tell whether it is time to end."""
+        ...
+
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait for that many seconds or for the end, and tell whether it is time to end."""
+        ...
+
+
+class Listener(Protocol):
+    """Listen to a source for news of its trust bundle, without telling what they are."""
+
+    def listen(self, ring: Callable[[], None], stop: Stop) -> None:
+        """Call `ring` whenever the bundle may have changed, until `stop` is set; raise nothing.
+
+        The first answer rings; equal answers after it do not, in whatever order a source gives its keys. A
+        source that is away is asked again with growing, jittered pauses, and its return rings. Returns
+        within a second of the stop.
+        """
+        ...
+
+
+class Call(Enum):
+    """Say what ended a wait."""
+
+    NEWS = auto()
+    TIME = auto()
+    STOP = auto()
+
+
+class Bell(Protocol):
+    """Wait for news. Rings that come before a wait are kept as one."""
+
+    def wait(self, seconds: float) -> Call:
+        """Wait for a ring (and take it down), for the end, or for so many seconds."""
         ...
 
 

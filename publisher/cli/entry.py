@@ -61,7 +61,7 @@ def _run() -> int:
         _log(str(error))
         return error.exit_status
     except Exception as error:  # noqa: BLE001 (the last net: no traceback with somebody's secrets)
-        from publisher.cli.last_net import unexpected  # noqa: PLC0415 (--help stays quick)
+        from publisher.last_net import unexpected  # noqa: PLC0415 (--help stays quick)
 
         translated = unexpected(error)
         _log(str(translated))

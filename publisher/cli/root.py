@@ -5,8 +5,12 @@ import click
 from publisher import __version__
 from publisher.cli.check import check
 from publisher.cli.completion import PROGRAM, completion
+from publisher.cli.explain import explain
+from publisher.cli.gcp.group import gcp
 from publisher.cli.publish import publish
 from publisher.cli.render import render
+from publisher.cli.spire_plugin import spire_plugin, spire_plugin_config
+from publisher.cli.watch import watch
 
 HELP = """Publish a SPIRE trust bundle as OpenID Connect discovery documents, without a server.
 
@@ -25,5 +29,5 @@ def root() -> None:
     """Hold the commands."""
 
 
-for _command in (publish, render, check, completion):
+for _command in (publish, watch, render, check, explain, spire_plugin, spire_plugin_config, gcp, completion):
     root.add_command(_command)

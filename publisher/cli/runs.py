@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from publisher.cli.last_net import unexpected
 from publisher.errors import ExitStatus, PublisherError
+from publisher.last_net import unexpected
 from publisher.logs import publication_name
 from publisher.ports import Deadline
 

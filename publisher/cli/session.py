@@ -1,31 +1,22 @@
 """One run of one command: settings, work on every publication, report, exit status."""
 
-import logging
 import os
 import sys
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
-from publisher import logs
 from publisher.cli.finding_log import FindingLog, log_error
 from publisher.cli.json_output import error_members, finding_members, put_json
+from publisher.cli.opening import Opening
 from publisher.cli.printing import is_coloured, put
 from publisher.cli.runs import PublicationThread, Work, run_all
 from publisher.errors import ExitStatus, PublisherError
 from publisher.findings import Finding
 from publisher.ports import Deadline
-from publisher.settings.layers import Layers, Reader
-from publisher.settings.run import (
-    RunSettings,
-    Selected,
-    read_file,
-    read_output,
-    read_run,
-    select,
-    unknown_variables,
-)
+from publisher.settings.layers import Reader
+from publisher.settings.run import RunSettings, Selected
 from publisher.wiring import Wiring
 
 _GRAVEST_FIRST = (
@@ -36,7 +27,6 @@ _GRAVEST_FIRST = (
     ExitStatus.FOUND,
     ExitStatus.DONE,
 )
-_LOG = logging.getLogger(__name__)
 _S = TypeVar("_S")
 _V = TypeVar("_V")
 
@@ -82,6 +72,9 @@ class Command(ABC, Generic[_S, _V]):
         """Give the exit status of work that ended without an error."""
         return ExitStatus.DONE
 
+    def conclude(self, ended: "list[Ended[_S, _V]]", session: Session, /) -> None:
+        """Do what is to be done once all publications have ended, before the report; raise nothing."""
+
     @abstractmethod
     def findings(self, result: _V) -> tuple[Finding, ...]:
         """Give everything that was found."""
@@ -97,23 +90,12 @@ class Command(ABC, Generic[_S, _V]):
 
 def run_command(command: Command[_S, _V], typed: Mapping[str, object]) -> ExitStatus:
     """Run a command from what was typed to its exit status."""
-    layers = Layers(command=command.name, command_line=typed, environment=os.environ)
-    as_json = False
+    opening: Opening[_S] = Opening(command.name, typed)
     try:
-        _configure_logs(verbose=False, quiet=False)
-        as_json, verbose, quiet = read_output(layers)
-        _configure_logs(verbose=verbose, quiet=quiet)
-        layers = replace(layers, file=read_file(layers))
-        as_json = read_output(layers)[0]
-        run = read_run(layers)
-        _configure_logs(verbose=run.verbose, quiet=run.quiet)
-        for name in unknown_variables(layers.environment):
-            _LOG.warning("environment variable %s names no option; see docs/settings.md", name)
-        selected = select(layers, command.read)
-        command.forbid(selected, run)
+        run, selected = opening.read(command.read, command.forbid)
     except PublisherError as error:
         log_error(error)
-        if as_json:
+        if opening.as_json:
             put_json(command.name, error.exit_status, error=error)
         return error.exit_status
     finding_log = FindingLog(dry_run=run.dry_run)
@@ -125,7 +107,9 @@ def run_command(command: Command[_S, _V], typed: Mapping[str, object]) -> ExitSt
         deadline=Deadline(wiring.clock, run.timeout),
         coloured=is_coloured(sys.stdout, os.environ),
     )
-    status = _report(command, session, _work(command, session, selected))
+    ended = _work(command, session, selected)
+    command.conclude(ended, session)
+    status = _report(command, session, ended)
     if not PublicationThread.any_left():
         wiring.close()
     return status
@@ -190,7 +174,3 @@ def _members(
         noticed = session.finding_log.noticed(one.name)
         return members | {"findings": [], "error": error_members(one.result, noticed)}
     return members | {"findings": finding_members(command.findings(one.result)), "error": None}
-
-
-def _configure_logs(*, verbose: bool, quiet: bool) -> None:
-    logs.configure(sys.stderr, verbose=verbose, quiet=quiet, colour=is_coloured(sys.stderr, os.environ))

@@ -33,7 +33,13 @@ _BUCKETS = (
     " dashes and underscores, a letter or a digit at both ends"
 )
 _PREFIXES = "write up to 512 letters, digits and . _ ~ - between single slashes"
-_SINKS = "write gs://bucket, gs://bucket/prefix, directory:PATH or a plain path"
+_PORT = re.compile(r"[0-9]{1,5}", re.ASCII)
+_LOOPBACK = "write 127.0.0.1:9464 or [::1]:9464: only this machine may read the metrics"
+_SINKS = (
+    "write gs://bucket, gs://bucket/prefix, directory:PATH, a plain path,"
+    " or, to publish, wif-provider:projects/..."
+)
+_PROVIDER = "wif-provider:"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +58,7 @@ class SourceAddress:
 
         """
         name, colon, place = text.partition(":")
-        if not colon or name not in set(SourceKind):
+        if not colon or name not in set(SourceKind) - {SourceKind.SPIRE_PLUGIN}:
             raise BadValueError(f"{quote(text)} is not a source", _SOURCES)
         kind = SourceKind(name)
         match kind:
@@ -121,7 +127,48 @@ class DirectoryAddress:
         return quote(self.path)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProviderAddress:
+    """Name a provider of Google's Workload Identity Federation that takes the keys by upload."""
+
+    name: str
+
+    @property
+    def identity(self) -> str:
+        """Give the one spelling of this place."""
+        return f"{_PROVIDER}{self.name}"
+
+    @property
+    def uri(self) -> str:
+        """Give it as `--sink` takes it."""
+        return self.identity
+
+    def __str__(self) -> str:
+        return self.identity
+
+
 SinkAddress = BucketAddress | DirectoryAddress
+"""Where documents lie and can be served from."""
+
+PublishAddress = SinkAddress | ProviderAddress
+"""Where a publication may go."""
+
+
+def parse_publish_sink(text: str) -> PublishAddress:
+    """Read `wif-provider:projects/NUMBER/.../providers/PROVIDER`, or as `parse_sink`.
+
+    Raises:
+        BadValueError: for anything else.
+
+    """
+    if not text.startswith(_PROVIDER):
+        return parse_sink(text)
+    from publisher.gcp.provider_name import Provider, ProviderNameError  # noqa: PLC0415 (not for a function)
+
+    try:
+        return ProviderAddress(name=Provider.parse(text.removeprefix(_PROVIDER)).name)
+    except ProviderNameError as error:
+        raise BadValueError(f"{error.where} {error.what}", error.remedy) from error
 
 
 def parse_sink(text: str) -> SinkAddress:
@@ -144,6 +191,26 @@ def parse_sink(text: str) -> SinkAddress:
     if path == text and _SCHEME.match(text):
         raise BadValueError(f"{quote(text)} is no kind of sink", _SINKS)
     return DirectoryAddress(path=str(checked_path(path)))
+
+
+def parse_loopback(text: str) -> tuple[str, int]:
+    """Read `IP:PORT` of this machine's loopback, `[::1]:PORT` for IPv6.
+
+    Raises:
+        BadValueError: a name, another machine's address, or no port from 1 to 65535.
+
+    """
+    host, colon, port = text.rpartition(":")
+    inner = host[1:-1] if host.startswith("[") and host.endswith("]") else host
+    try:
+        address = ipaddress.ip_address(inner)
+    except ValueError as error:
+        raise BadValueError(f"{quote(text)} is not an IP address and a port", _LOOPBACK) from error
+    if not colon or not _PORT.fullmatch(port) or not 0 < int(port) <= 65535:  # noqa: PLR2004
+        raise BadValueError(f"{quote(text)} has no port from 1 to 65535", _LOOPBACK)
+    if (address.version == 6) is (inner == host) or not address.is_loopback:  # noqa: PLR2004
+        raise BadValueError(f"{quote(text)} is not an address of the loopback", _LOOPBACK)
+    return inner, int(port)
 
 
 def _workload_endpoint(place: str, environment: Mapping[str, str]) -> str:

@@ -20,6 +20,9 @@ class Layer(Enum):
     DEFAULT = 4
 
 
+_UNSET = len(Layer) + 1
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Given:
     """Hold one value as it was given: its layer, the raw value, and how to find its place for a person."""
@@ -124,6 +127,10 @@ class Reader:
         given = self.given(name)
         assert given is not None
         return given.refused(what, remedy)
+
+    def closest(self, *names: str) -> str:
+        """Choose the option that was set closest to this run: of several at odds, the one to correct."""
+        return min(names, key=lambda name: given.layer.value if (given := self.given(name)) else _UNSET)
 
     def missing(self) -> list[Option]:
         """Find the required options that are given nowhere."""

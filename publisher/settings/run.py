@@ -7,20 +7,38 @@ from typing import TYPE_CHECKING, Generic, TypeVar
 from publisher.errors import PublisherError, SettingsError, UsageError
 from publisher.findings import Severity
 from publisher.quoting import quote
+from publisher.settings.addresses import parse_loopback
 from publisher.settings.layers import Layers, Reader
 from publisher.settings.options import OPTIONS, PREFIX, Scope, named
 from publisher.settings.settings_file import LARGEST, SettingsFile, Table
+from publisher.settings.values import BadValueError
 
 if TYPE_CHECKING:
     from pathlib import Path
 
 _T = TypeVar("_T")
+_OPTIONS = (
+    "dry-run",
+    "document",
+    "require-manifest",
+    "fail-on",
+    "confirm-every",
+    "poll-every",
+    "shortest-refresh",
+    "longest-refresh",
+    "metrics-file",
+    "metrics-listen",
+    "publication",
+)
 _FILLERS = {"issuer": "https://issuer.invalid", "sink": "."}  # good values of every required option
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """Hold what holds for a whole run. `timeout` is in seconds; options of other commands are None."""
+    """Hold what holds for a whole run. Times are in seconds; options of other commands have a value of none.
+
+    `metrics_listen` is a loopback address, as a literal, and a port; `publication` is the only one chosen.
+    """
 
     json: bool
     verbose: bool
@@ -30,6 +48,13 @@ class RunSettings:
     document: str | None = None
     require_manifest: bool = False
     fail_on: Severity = Severity.WARNING
+    confirm_every: int = 300
+    poll_every: int = 5
+    shortest_refresh: int = 10
+    longest_refresh: int = 300
+    metrics_file: "Path | None" = None
+    metrics_listen: tuple[str, int] | None = None
+    publication: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,11 +107,15 @@ def read_run(layers: Layers) -> RunSettings:
     json, verbose, quiet = read_output(layers)
     values = {
         name.replace("-", "_"): reader.value(name)
-        for name in ("dry-run", "document", "require-manifest", "fail-on")
+        for name in _OPTIONS
         if layers.command in named(name).commands
     }
     if "fail_on" in values:
         values["fail_on"] = Severity(values["fail_on"])
+    if values.get("metrics_listen") is not None:
+        values["metrics_listen"] = _loopback(reader, values["metrics_listen"])
+    if "longest_refresh" in values and values["shortest_refresh"] > values["longest_refresh"]:
+        raise _longer_than_longest(reader, values["shortest_refresh"], values["longest_refresh"])
     return RunSettings(json=json, verbose=verbose, quiet=quiet, timeout=reader.value("timeout"), **values)
 
 
@@ -165,6 +194,23 @@ def _refuse_shared_options(layers: Layers, count: int) -> None:
                 f"is about one publication, and the file has {count}",
                 "choose one with --publication NAME, or write it into the file",
             )
+
+
+def _loopback(reader: Reader, text: str) -> tuple[str, int]:
+    try:
+        return parse_loopback(text)
+    except BadValueError as error:
+        given = reader.given("metrics-listen")
+        assert given is not None
+        raise given.refused(error.what, error.remedy) from error
+
+
+def _longer_than_longest(reader: Reader, shortest: int, longest: int) -> PublisherError:
+    return reader.refused(
+        reader.closest("shortest-refresh", "longest-refresh"),
+        f"--shortest-refresh ({shortest} s) is above --longest-refresh ({longest} s)",
+        "lower the one or raise the other",
+    )
 
 
 def _refuse_overrides_in(environment: Mapping[str, str]) -> None:

@@ -16,14 +16,19 @@ from publisher.quoting import quote
 from publisher.settings.addresses import (
     SOCKET_VARIABLE,
     BadSocketVariableError,
-    SinkAddress,
+    ProviderAddress,
+    PublishAddress,
     SourceAddress,
-    parse_sink,
+    parse_publish_sink,
 )
 from publisher.settings.check_target import given_to, read_ca_file, read_issuer
 from publisher.settings.layers import Layer, Reader
 from publisher.settings.run import Selected
+from publisher.settings.timing import read_timing
 from publisher.settings.values import BadValueError, https_url
+
+PLANNED = ".planned"
+"""What the name of a second state file ends with, where the first one is the manifest (ADR 0018)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,7 +71,7 @@ class PublishTarget:
     trust_domain: TrustDomain | None
     ca_file: Path | None
     documents: PublicationSettings
-    sink: SinkAddress
+    sink: PublishAddress
     bucket_url: str | None
     state_file: Path | None
     verify_url: bool
@@ -91,8 +96,15 @@ class PublishTarget:
                 f"--due-after ({due_after} s) is not below --stale-after ({stale_after} s)",
                 "leave time between the two to act in",
             )
+        source, sink = _source(reader), _sink(reader)
+        uploaded = isinstance(sink, ProviderAddress)
+        if uploaded and reader.value("state-file") is None:
+            raise given_to(reader, "sink").refused(
+                "has no place for a manifest, and there is no state file that could play its part",
+                "set --state-file to a path of its own in a folder that stays",
+            )
         return cls(
-            source=_source(reader),
+            source=source,
             trust_domain=_trust_domain(reader),
             ca_file=read_ca_file(reader),
             documents=PublicationSettings(
@@ -104,11 +116,13 @@ class PublishTarget:
                 algorithms=reader.value("signing-algorithms"),
                 due_after=timedelta(seconds=due_after),
                 stale_after=timedelta(seconds=stale_after),
+                timing=read_timing(reader, source.kind),
+                uploaded=uploaded,
             ),
-            sink=_sink(reader),
+            sink=sink,
             bucket_url=_bucket_url(reader),
             state_file=reader.value("state-file"),
-            verify_url=reader.value("verify-url"),
+            verify_url=reader.value("verify-url") and not uploaded,  # there may be no public URL at all
             overrides=Overrides(
                 accept_disjoint_keys=reader.value("accept-disjoint-keys"),
                 accept_lower_sequence=reader.value("accept-lower-sequence"),
@@ -147,6 +161,8 @@ def refuse_clashes(selected: Iterable[Selected[PublishTarget]]) -> None:
         if one.settings.state_file is not None:
             path = str(one.settings.state_file)
             places[os.path.realpath(path)] = f"state file {quote(path)}"
+            if one.settings.documents.uploaded:
+                places[os.path.realpath(f"{path}{PLANNED}")] = f"state file {quote(path)}"
         for place, shown in places.items():
             if place in owners:
                 raise SettingsError(
@@ -177,10 +193,10 @@ def _source(reader: Reader) -> SourceAddress:
     return address
 
 
-def _sink(reader: Reader) -> SinkAddress:
+def _sink(reader: Reader) -> PublishAddress:
     text = reader.value("sink")
     try:
-        return parse_sink(text)
+        return parse_publish_sink(text)
     except BadValueError as error:
         raise given_to(reader, "sink").refused(error.what, error.remedy) from error
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from contextvars import ContextVar
 from itertools import count
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import google.auth
 import requests
@@ -59,11 +59,28 @@ def open_client() -> Client:
         raise SinkSettingsError(
             where, "has no scheme", "write http:// or https:// before the host, or unset it"
         )
-    try:
-        credentials = None if emulator else _default_credentials()
+    with credentials_translated():
+        credentials = None if emulator else default_credentials(_SCOPE)
         # None for the project: nothing here belongs to one.
         client = Client(project=None, credentials=credentials)
         session = client._http  # noqa: SLF001 - where Google's documentation, too, sets the pool's size
+    if not session.is_mtls:  # else the adapter holds the client's certificate
+        prepare(session, client.api_endpoint)
+    bound(session)
+    return client
+
+
+@contextmanager
+def credentials_translated() -> Iterator[None]:
+    """Say what is wrong with the Application Default Credentials.
+
+    Raises:
+        SinkSettingsError: there are none, or none that can be used.
+        SinkUnavailableError: Google's metadata server does not answer just now.
+
+    """
+    try:
+        yield
     except FAILURES as error:
         where, failure = "Application Default Credentials", classify(error)
         if failure.verdict is Verdict.AGAIN:  # the metadata server is asked what universe it belongs to
@@ -74,25 +91,35 @@ def open_client() -> Client:
             "set GOOGLE_APPLICATION_CREDENTIALS, run on a machine with a service account, "
             "or run gcloud auth application-default login",
         ) from error
-    if not session.is_mtls:  # else the adapter holds the client's certificate
-        prepare(session, client.api_endpoint)
-    session.max_redirects = 0
-    session.hooks["response"].append(_bound)
-    return client
 
 
-def _default_credentials() -> Credentials:
+def default_credentials(scope: str) -> Credentials:
     """Find the credentials without a request, except the one that finds out whether this is Google's machine.
 
     With scopes, `google.auth.default` would exchange a federated token at once, outside every deadline, and
     ask Resource Manager for the name of a project that nobody needs. So the scopes come afterwards.
     """
     found, _ = google.auth.default()
-    credentials: Credentials = with_scopes_if_required(found, [_SCOPE])  # type: ignore[no-untyped-call]
+    credentials: Credentials = with_scopes_if_required(found, [scope])  # type: ignore[no-untyped-call]
     return credentials
 
 
-def attempt(client: Client, call: Callable[[tuple[float, float]], _Result], deadline: Deadline) -> _Result:
+def bound(session: requests.Session) -> None:
+    """Let a session follow no redirect, and bound the size and the time of every body it reads."""
+    session.max_redirects = 0
+    session.hooks["response"].append(_bound)
+
+
+class HasSession(Protocol):
+    """Hold the session that `attempt` looks for credentials in: a client of Google's, or one of ours."""
+
+    @property
+    def _http(self) -> Any: ...
+
+
+def attempt(
+    client: HasSession, call: Callable[[tuple[float, float]], _Result], deadline: Deadline
+) -> _Result:
     """Make one call, with its (connect, read) timeouts in seconds, and repeat it while that may help.
 
     Repeated until the deadline: overload, server errors, broken connections, stalls, with growing pauses or
@@ -108,8 +135,10 @@ def attempt(client: Client, call: Callable[[tuple[float, float]], _Result], dead
         try:
             if deadline.passed:
                 raise TimeoutError("no time is left")
-            with _within(deadline), _token_in_turn(client, remaining):
-                return call((min(_CONNECT_SECONDS, remaining), min(_ANSWER_SECONDS, remaining)))
+            longest = min(_ANSWER_SECONDS, remaining)
+            # A body that drips ends like one that does not come: there must be time to try again.
+            with _token_in_turn(client, remaining), _within(Deadline(deadline.clock, longest)):
+                return call((min(_CONNECT_SECONDS, remaining), longest))
         except FAILURES as error:
             failure = classify(error)
             pause = _pause(number, failure)
@@ -139,7 +168,7 @@ def _within(deadline: Deadline) -> Iterator[None]:
 
 
 @contextmanager
-def _token_in_turn(client: Client, seconds: float) -> Iterator[None]:
+def _token_in_turn(client: HasSession, seconds: float) -> Iterator[None]:
     """Let one thread at a time make a call that has to fetch an access token first.
 
     Else two hundred publications that start together would fetch two hundred tokens.

@@ -203,12 +203,15 @@ def _of_answer(response: requests.Response) -> Failure:
 
 def _said(response: requests.Response) -> tuple[str, str]:
     """Give the message and the reason of an error answer: JSON from the API, text from downloads."""
-    text = response.text
     try:
         error: Any = response.json()["error"]
-        return str(error["message"]), str(error["errors"][0]["reason"])
+        message = str(error["message"])
     except (ValueError, TypeError, LookupError, RecursionError):
-        return text, ""
+        return response.text, ""
+    try:
+        return message, str(error["errors"][0]["reason"])
+    except (TypeError, LookupError):
+        return message, ""  # as APIs other than Cloud Storage answer
 
 
 def _retry_after(response: requests.Response) -> float:

@@ -66,11 +66,18 @@ class BundleEndpointSource:
                 "a bundle endpoint does not name its trust domain",
                 "set --trust-domain to the one whose bundle it serves",
             )
-        body = retry(self._attempt, deadline)
+        body = retry(self.read, deadline)
         bundle, findings = parse_spiffe_bundle(body, trust_domain=self._wanted, where=self._where)
         return Fetched(bundle=bundle, source=SourceKind.BUNDLE_ENDPOINT, findings=findings)
 
-    def _attempt(self, deadline: Deadline) -> bytes:
+    def read(self, deadline: Deadline) -> bytes:
+        """Read the document once, unparsed.
+
+        Raises:
+            LaterError: what may pass; the endpoint may have asked for time.
+            SourceError: as `fetch`.
+
+        """
         try:
             answer = self._web.get(self._url, deadline)
         except WebUntrustedError as error:

@@ -59,6 +59,20 @@ class Endpoint:
         host, port = self.address
         return f"ipv6:[{host}]:{port}" if ":" in host else f"ipv4:{host}:{port}"
 
+    def file(self) -> tuple[int, int] | None:
+        """Tell which file the socket's path names now: its device and inode.
+
+        None: no unix socket, or none can be seen there. While anybody listens on a socket, no other file has
+        its inode, not even when it was removed.
+        """
+        if self.path is None:
+            return None
+        try:
+            there = os.stat(self.path)  # noqa: PTH116 (a name, not a file)
+        except OSError:
+            return None
+        return there.st_dev, there.st_ino
+
     def connect(self, seconds: float) -> None:
         """Open a connection and close it again, within `seconds`.
 

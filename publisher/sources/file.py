@@ -42,14 +42,26 @@ class FileSource:
             BundleError: its content.
 
         """
-        if self._path == STANDARD_INPUT:
-            where = "standard input"
-            data = _read_standard_input(where, deadline)
-        else:
-            where = f"file {quote(self._path)}"
-            data = _read_file(self._path, where, deadline)
-        bundle, findings = parse_file(data, trust_domain=self._wanted, where=where)
+        data = self.read(deadline)
+        bundle, findings = parse_file(data, trust_domain=self._wanted, where=self.where)
         return Fetched(bundle=bundle, source=SourceKind.FILE, findings=findings)
+
+    @property
+    def where(self) -> str:
+        """Name the place, as every error does."""
+        return "standard input" if self._path == STANDARD_INPUT else f"file {quote(self._path)}"
+
+    def read(self, deadline: Deadline) -> bytes:
+        """Read it, unparsed; of more than 4 MiB, only as much as shows that.
+
+        Raises:
+            SourceSettingsError: missing, forbidden, or not a regular file.
+            SourceUnavailableError: not readable just now, or an input that does not end before the deadline.
+
+        """
+        if self._path == STANDARD_INPUT:
+            return _read_standard_input(self.where, deadline)
+        return _read_file(self._path, self.where, deadline)
 
 
 def _read_file(path: str, where: str, deadline: Deadline) -> bytes:

@@ -72,7 +72,7 @@ class Connection:
 
         """
         call = self._channel.unary_stream(method, bytes, bytes)(
-            request.SerializeToString(), timeout=self._deadline.remaining(), metadata=_METADATA
+            request.SerializeToString(), timeout=self._deadline.remaining(), metadata=METADATA
         )
         try:
             for message in call:
@@ -96,29 +96,51 @@ class Connection:
         call = self._channel.unary_unary(method, bytes, bytes)
         try:
             return bytes(
-                call(request.SerializeToString(), timeout=self._deadline.remaining(), metadata=_METADATA)
+                call(request.SerializeToString(), timeout=self._deadline.remaining(), metadata=METADATA)
             )
         except grpc.RpcError as error:
             raise self._translated(error) from error
 
     def _translated(self, error: grpc.RpcError) -> Exception:
-        ended = cast("grpc.Call", error)  # as grpc documents of every error that a call raises
-        if ended.code() is grpc.StatusCode.UNAVAILABLE:
-            fault = _socket_fault(self._peer, min(self._deadline.remaining(), _DIAGNOSIS))
-            if fault is not None:
-                return fault
-        return StatusError(ended.code(), quote(ended.details() or ""))
+        return translated(self._peer, error, self._deadline.remaining())
 
 
-_METADATA = (("workload.spiffe.io", "true"),)
+def translated(peer: Peer, error: grpc.RpcError, seconds: float) -> StatusError | SourceError:
+    """Say what an error of gRPC means: finding out why a peer was not reached takes up to `seconds`."""
+    ended = cast("grpc.Call", error)  # as grpc documents of every error that a call raises
+    if ended.code() is grpc.StatusCode.UNAVAILABLE:
+        fault = _socket_fault(peer, min(seconds, _DIAGNOSIS))
+        if fault is not None:
+            return fault
+    return StatusError(ended.code(), quote(ended.details() or ""))
+
+
+METADATA = (("workload.spiffe.io", "true"),)
 """SPIFFE Workload Endpoint section 6.2 demands it; SPIRE's server ignores it."""
+
+
+_KEEPALIVE = (
+    # SPIRE's agent has the default of Go's gRPC: who pings more than every 5 minutes is sent away.
+    ("grpc.keepalive_time_ms", 320_000),
+    ("grpc.keepalive_timeout_ms", 20_000),
+    # Of a stream on which nothing happens for hours, every ping is one without data.
+    ("grpc.http2.max_pings_without_data", 0),
+)
 
 
 @contextmanager
 def connected(peer: Peer, deadline: Deadline) -> Iterator[Connection]:
     """Open a channel, and close it with all that is under way on it. Connecting is left to the calls."""
-    patience = int(deadline.remaining() * 1000) + 1000
-    options = [
+    with open_channel(peer, deadline.remaining()) as channel:
+        yield Connection(peer, channel, deadline)
+
+
+def open_channel(peer: Peer, seconds: float, *, streams: bool = False) -> grpc.Channel:
+    """Make a channel on which connecting may take `seconds`; whoever makes it closes it.
+
+    Where it `streams`, a peer that has vanished from the network is noticed within six minutes.
+    """
+    options: list[tuple[str, int | str]] = [
         ("grpc.enable_http_proxy", 0),
         ("grpc.enable_retries", 0),
         ("grpc.max_receive_message_length", LARGEST),
@@ -127,11 +149,12 @@ def connected(peer: Peer, deadline: Deadline) -> Iterator[Connection]:
         # Channels to one target share their connections, and so the back-off of an earlier attempt.
         ("grpc.use_local_subchannel_pool", 1),
         # Connecting lasts as long as the call: a silent socket is then a deadline, not a lost connection.
-        ("grpc.min_reconnect_backoff_ms", patience),
+        ("grpc.min_reconnect_backoff_ms", int(seconds * 1000) + 1000),
         ("grpc.service_config_disable_resolution", 1),
     ]
-    with grpc.insecure_channel(peer.endpoint.target, options=options) as channel:
-        yield Connection(peer, channel, deadline)
+    if streams and peer.endpoint.address is not None:  # the end of a unix socket is always noticed
+        options += _KEEPALIVE
+    return grpc.insecure_channel(peer.endpoint.target, options=options)
 
 
 def parse(data: bytes, message: M, *, where: str) -> M:

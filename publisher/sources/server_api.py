@@ -1,28 +1,21 @@
 """Fetch the bundle from SPIRE's server itself: the only source that tells expiry and taint."""
 
-from datetime import UTC, datetime
-
 from grpc import StatusCode
 
 from publisher.bundle.fetched import Fetched, SourceKind
-from publisher.bundle.formats import choose_trust_domain
-from publisher.bundle.jwt_authority import JwtAuthority
-from publisher.bundle.public_key import PublicKey
-from publisher.bundle.trust_bundle import MOST_KEYS, TrustBundle
 from publisher.bundle.trust_domain import TrustDomain
-from publisher.errors import BundleError, SourceSettingsError
-from publisher.findings import Finding, Severity
+from publisher.errors import BundleError, SourceError, SourceSettingsError
 from publisher.ports import Deadline
-from publisher.quoting import quote
 from publisher.sources.endpoint import Endpoint
 from publisher.sources.grpc_call import Peer, StatusError, connected, parse, refusal
 from publisher.sources.protocol import server_pb2
 from publisher.sources.retry import retry
+from publisher.sources.spire_bundle import fetched
 
-_GET_BUNDLE = "/spire.api.server.bundle.v1.Bundle/GetBundle"
+GET_BUNDLE = "/spire.api.server.bundle.v1.Bundle/GetBundle"
+"""Answers the bundle, of which an output mask names the parts that are wanted."""
+
 _SETTING = "--source server-api:"
-_LARGEST_NUMBER = 2**63 - 1
-_DAMAGED = "the bundle is damaged or forged; look at: spire-server bundle show -output json"
 
 
 class ServerApiSource:
@@ -37,8 +30,7 @@ class ServerApiSource:
     """
 
     def __init__(self, endpoint: str, trust_domain: TrustDomain | None) -> None:
-        parsed = Endpoint.parse(endpoint, setting=_SETTING, tcp=False)
-        self._peer = Peer(endpoint=parsed, api="SPIRE server API", program="spire-server", setting=_SETTING)
+        self._peer = server_at(endpoint)
         self._wanted = trust_domain
 
     def fetch(self, deadline: Deadline) -> Fetched:
@@ -59,72 +51,34 @@ class ServerApiSource:
         )
         with connected(self._peer, deadline) as connection:
             try:
-                data = connection.answer(_GET_BUNDLE, request)
+                data = connection.answer(GET_BUNDLE, request)
             except StatusError as status:
-                if status.code is StatusCode.PERMISSION_DENIED:
-                    raise SourceSettingsError(
-                        self._peer.where,
-                        f"denies the bundle to this process ({status.details})",
-                        "run as a user that SPIRE's server lets in",
-                    ) from status
-                raise refusal(self._peer, status) from status
-        bundle = _bundle(
-            parse(data, server_pb2.Bundle(), where=self._peer.where), self._wanted, self._peer.where
-        )
-        return Fetched(
-            bundle=bundle, source=SourceKind.SERVER_API, findings=_taints(bundle, self._peer.where)
+                raise denial(self._peer, status) from status
+        return fetched(
+            parse(data, server_pb2.Bundle(), where=self._peer.where),
+            self._wanted,
+            source=SourceKind.SERVER_API,
+            where=self._peer.where,
         )
 
 
-def _bundle(message: server_pb2.Bundle, wanted: TrustDomain | None, where: str) -> TrustBundle:
-    trust_domain = choose_trust_domain([TrustDomain.parse(message.trust_domain)], wanted, where=where)
-    if len(message.jwt_authorities) > MOST_KEYS:  # before any of them costs its arithmetic
-        raise BundleError(where, f"has {len(message.jwt_authorities)} keys, more than {MOST_KEYS}", _DAMAGED)
-    for name in ("refresh_hint", "sequence_number"):
-        if not 0 <= getattr(message, name) <= _LARGEST_NUMBER:
-            raise BundleError(
-                where, f"{name} {getattr(message, name)} is not a number from 0 to 2^63 - 1", _DAMAGED
-            )
-    return TrustBundle(
-        trust_domain=trust_domain,
-        jwt_authorities=tuple(_authority(key, where) for key in message.jwt_authorities),
-        sequence_number=message.sequence_number,
-        refresh_hint=message.refresh_hint or None,  # zero: no hint
-    )
+def server_at(endpoint: str) -> Peer:
+    """Name the server at that endpoint.
+
+    Raises:
+        SourceSettingsError: another kind of endpoint.
+
+    """
+    parsed = Endpoint.parse(endpoint, setting=_SETTING, tcp=False)
+    return Peer(endpoint=parsed, api="SPIRE server API", program="spire-server", setting=_SETTING)
 
 
-def _authority(message: server_pb2.JWTKey, where: str) -> JwtAuthority:
-    place = f"{where}: kid {quote(message.key_id, 40)}"
-    return JwtAuthority(
-        kid=message.key_id,
-        key=PublicKey.from_der(message.public_key, where=place),
-        expires_at=_time(message.expires_at, place),
-        tainted=message.tainted,
-    )
-
-
-def _time(seconds: int, where: str) -> datetime | None:
-    """Read seconds since the Unix epoch, of which zero means never."""
-    if seconds == 0:
-        return None
-    try:
-        if seconds > 0:
-            return datetime.fromtimestamp(seconds, tz=UTC)
-    except (OverflowError, ValueError, OSError):
-        pass  # beyond the year 9999
-    raise BundleError(where, f"expires_at {seconds} is no time", _DAMAGED)
-
-
-def _taints(bundle: TrustBundle, where: str) -> tuple[Finding, ...]:
-    return tuple(
-        Finding(
-            code="SRC002",
-            severity=Severity.WARNING,
-            where=f"{where}: kid {quote(authority.kid, 40)}",
-            what="this key is tainted, and stays published until it is revoked",
-            remedy="when no workload needs its tokens any more: "
-            f"spire-server localauthority jwt revoke -authorityID {quote(authority.kid, 40)}",
+def denial(peer: Peer, status: StatusError) -> SourceError | BundleError:
+    """Translate a status that a call of `GET_BUNDLE` ended with."""
+    if status.code is StatusCode.PERMISSION_DENIED:
+        return SourceSettingsError(
+            peer.where,
+            f"denies the bundle to this process ({status.details})",
+            "run as a user that SPIRE's server lets in",
         )
-        for authority in bundle.jwt_authorities
-        if authority.tainted
-    )
+    return refusal(peer, status)

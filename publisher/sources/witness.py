@@ -1,7 +1,7 @@
 """What a JWT-SVID of the publisher's own proves about the server that signed it."""
 
 import secrets
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from jwcrypto.common import JWException
@@ -97,8 +97,10 @@ class Testimony:
         """Tell whether the bundle has the JWT-SVID's `kid`."""
         return any(authority.kid == self._kid for authority in bundle.jwt_authorities)
 
-    def confirm(self, bundle: TrustBundle) -> Witness:
+    def confirm(self, bundle: TrustBundle, now: datetime) -> Witness:
         """Check that an authority of this bundle signed the JWT-SVID.
+
+        Its `iat` counts only where it is recent: beyond that, some clock is wrong.
 
         Raises:
             SourceUnavailableError: the bundle lacks its `kid`, or has another key under it.
@@ -123,7 +125,8 @@ class Testimony:
                 f"the publisher's own JWT-SVID is not signed by the key that the bundle has as kid {shown}",
                 _DIFFERS,
             ) from None
-        return Witness(iss=self._iss)
+        issued_at = datetime.fromtimestamp(self._iat, UTC) if self.is_recent(now) else None
+        return Witness(iss=self._iss, kid=self._kid, issued_at=issued_at)
 
 
 def _is_time(claim: Any) -> bool:

@@ -8,7 +8,7 @@ from publisher.bundle.fetched import Fetched, SourceKind, Witness
 from publisher.bundle.formats import choose_trust_domain, parse_jwks
 from publisher.bundle.trust_bundle import TrustBundle
 from publisher.bundle.trust_domain import TrustDomain
-from publisher.errors import BundleError, SourceUnavailableError
+from publisher.errors import BundleError, SourceError, SourceUnavailableError
 from publisher.findings import Finding, Severity
 from publisher.ports import Deadline
 from publisher.sources.endpoint import Endpoint
@@ -18,7 +18,9 @@ from publisher.sources.protocol import workload_pb2
 from publisher.sources.retry import retry
 from publisher.sources.witness import AUDIENCE, Testimony, audience_of_the_time, fresh_audience
 
-_FETCH_BUNDLES = "/SpiffeWorkloadAPI/FetchJWTBundles"
+FETCH_BUNDLES = "/SpiffeWorkloadAPI/FetchJWTBundles"
+"""Streams the JWK Sets of all trust domains that the agent knows, each message complete."""
+
 _SETTING = "--source workload-api: (or SPIFFE_ENDPOINT_SOCKET)"
 
 
@@ -38,8 +40,7 @@ class WorkloadApiSource:
     """
 
     def __init__(self, endpoint: str, trust_domain: TrustDomain | None) -> None:
-        parsed = Endpoint.parse(endpoint, setting=_SETTING)
-        self._peer = Peer(endpoint=parsed, api="Workload API", program="spire-agent", setting=_SETTING)
+        self._peer = agent_at(endpoint)
         self._wanted = trust_domain
 
     def fetch(self, deadline: Deadline) -> Fetched:
@@ -76,7 +77,7 @@ class WorkloadApiSource:
                 # Of a key that was tainted and revoked between two syncs, an agent keeps its JWT-SVIDs to
                 # half of their life. Then another audience is needed: revoking is urgent.
                 testimony = self._testimony(connection, fresh_audience(), deadline) or testimony
-        witness = testimony.confirm(signers)
+        witness = testimony.confirm(signers, deadline.clock.now())
         if signer != chosen:
             return _fetched(bundle, findings=(_federated(chosen, signer, where),))
         return _fetched(bundle, witness=witness)
@@ -85,16 +86,9 @@ class WorkloadApiSource:
         """Give the JWK Set of every trust domain that the agent knows."""
         where = self._peer.where
         try:
-            data = connection.first_of_stream(_FETCH_BUNDLES, workload_pb2.JWTBundlesRequest())
+            data = connection.first_of_stream(FETCH_BUNDLES, workload_pb2.JWTBundlesRequest())
         except StatusError as status:
-            if status.code is StatusCode.PERMISSION_DENIED:
-                raise SourceUnavailableError(
-                    where,
-                    f"the agent knows no entry for this process ({status.details})",
-                    f"register it: spire-server entry create -selector unix:uid:{os.geteuid()} "
-                    "-spiffeID spiffe://TRUST_DOMAIN/oidc-publisher -parentID AGENT_ID",
-                ) from status
-            raise refusal(self._peer, status) from status
+            raise denial(self._peer, status) from status
         response = parse(data, workload_pb2.JWTBundlesResponse(), where=where)
         offered = {TrustDomain.parse(name): jwks for name, jwks in response.bundles.items()}
         if len(offered) != len(response.bundles):
@@ -145,6 +139,29 @@ class WorkloadApiSource:
                         "start spire-server, or mend the agent's connection to it: see the agent's log",
                     ) from status
         return Testimony(token, audience=audience, where=where)
+
+
+def agent_at(endpoint: str) -> Peer:
+    """Name the agent at that endpoint.
+
+    Raises:
+        SourceSettingsError: another kind of endpoint.
+
+    """
+    parsed = Endpoint.parse(endpoint, setting=_SETTING)
+    return Peer(endpoint=parsed, api="Workload API", program="spire-agent", setting=_SETTING)
+
+
+def denial(peer: Peer, status: StatusError) -> SourceError | BundleError:
+    """Translate a status that a call of `FETCH_BUNDLES` ended with."""
+    if status.code is StatusCode.PERMISSION_DENIED:
+        return SourceUnavailableError(
+            peer.where,
+            f"the agent knows no entry for this process ({status.details})",
+            f"register it: spire-server entry create -selector unix:uid:{os.geteuid()} "
+            "-spiffeID spiffe://TRUST_DOMAIN/oidc-publisher -parentID AGENT_ID",
+        )
+    return refusal(peer, status)
 
 
 def _bundle(offered: dict[TrustDomain, bytes], trust_domain: TrustDomain, where: str) -> TrustBundle:

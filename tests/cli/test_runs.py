@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 import pytest
 
 from publisher.bundle.fetched import Fetched, SourceKind
-from publisher.cli.last_net import UnexpectedError
 from publisher.cli.runs import MOST_AT_ONCE, OutOfTimeError, PublicationThread, Work, run_all
 from publisher.errors import PublisherError, SettingsError, SourceUnavailableError
+from publisher.last_net import UnexpectedError
 from publisher.ports import Deadline
 from publisher.wiring import Once, SharedFetches, SharedSource, SystemClock
 from tests import keys

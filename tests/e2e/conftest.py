@@ -136,6 +136,18 @@ def make_story(make_peer: MakePeer, emulator: Emulator, bucket: str) -> MakeStor
 
 
 @pytest.fixture
+def make_standin_story(make_standin: MakePeer, emulator: Emulator, bucket: str) -> MakeStory:
+    """Tell stories of the stand-in only: for what real SPIRE cannot do."""
+
+    def make(**options: object) -> Story:
+        issuer = emulator.public_url(bucket)
+        peer = make_standin(jwt_issuer=issuer, **options)
+        return Story(peer=peer, emulator=emulator, bucket=bucket, issuer=issuer, ca_file=emulator.ca_file)
+
+    return make
+
+
+@pytest.fixture
 def story(make_story: MakeStory) -> Story:
     told = make_story()
     told.peer.wait_for_agent()

@@ -3,6 +3,7 @@
 import json
 import time
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -34,7 +35,9 @@ class PeerOptions:
 
     `jwt_issuer` None leaves `iss` out of tokens. `registered` False: no registration entry for the tests.
     `federated` names other trust domains whose bundles the entry gets. `jwt_svids` False disables them: an
-    empty bundle. `sync_interval` 0 syncs only when told (`Ability.SYNC_WHEN_TOLD`).
+    empty bundle. `sync_interval` 0 syncs only when told (`Ability.SYNC_WHEN_TOLD`). For a real server only:
+    `bundle_publishers`, HCL among its plugins, and `server_environment`, all of its process (None: ours). For
+    a real agent only: `authorized_delegates`, SPIFFE IDs that may ask for others at its admin socket.
     """
 
     trust_domain: str = "example.org"
@@ -48,6 +51,9 @@ class PeerOptions:
     allow_unauthenticated_verifiers: bool = False
     registered: bool = True
     jwt_svids: bool = True
+    bundle_publishers: str = ""
+    authorized_delegates: tuple[str, ...] = ()
+    server_environment: Mapping[str, str] | None = None
 
 
 class SpirePeer(ABC):

@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,7 +61,9 @@ def run_command(program: Path, *words: str) -> str:
 class Daemon:
     """Run a program in the background, in a session of its own, until it is killed."""
 
-    def __init__(self, log: Path, program: Path, *words: str) -> None:
+    def __init__(
+        self, log: Path, program: Path, *words: str, environment: Mapping[str, str] | None = None
+    ) -> None:
         self._log = log
         # Where there is `timeout`, not even a killed test run leaves SPIRE behind for ever.
         bound = shutil.which("timeout")
@@ -72,6 +75,7 @@ class Daemon:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
+                env=None if environment is None else dict(environment),
             )
 
     @property

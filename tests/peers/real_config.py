@@ -28,6 +28,16 @@ class Place:
         return self.directory / "agent.sock"
 
     @property
+    def admin_folder(self) -> Path:
+        """Give the folder of the agent's admin socket, which must not be below that of its other socket."""
+        return self.directory.with_name(f"{self.directory.name}-admin")
+
+    @property
+    def admin_socket(self) -> Path:
+        """Give the socket of the agent's Delegated Identity API."""
+        return self.admin_folder / "admin.sock"
+
+    @property
     def keys(self) -> Path:
         """Give the file of the server's disk key manager."""
         return self.directory / "keys.json"
@@ -104,12 +114,15 @@ plugins {{
   NodeAttestor "join_token" {{
     plugin_data {{}}
   }}
+{options.bundle_publishers}
 }}
 """
 
 
 def agent_conf(options: PeerOptions, place: Place) -> str:
     """Write `agent.conf`: it knows the server by the bootstrap file, and a workload by its uid."""
+    delegates = json.dumps(list(options.authorized_delegates))
+    admin = f"admin_socket_path = {_quoted(place.admin_socket)}\n  authorized_delegates = {delegates}"
     return f"""
 agent {{
   server_address = "127.0.0.1"
@@ -119,6 +132,7 @@ agent {{
   socket_path = {_quoted(place.agent_socket)}
   trust_bundle_path = {_quoted(place.trust_bundle)}
   log_level = "INFO"
+  {admin if options.authorized_delegates else ""}
   allow_unauthenticated_verifiers = {json.dumps(options.allow_unauthenticated_verifiers)}
   experimental {{
     sync_interval = "{round(options.sync_interval * 1000)}ms"

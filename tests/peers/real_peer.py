@@ -109,7 +109,12 @@ class RealPeer(SpirePeer):
         configuration = self.directory / "server.conf"
         configuration.write_text(server_conf(self.options, self._place, self._certificates))
         log = self.directory / "server.log"
-        daemon = Daemon(log, self._programs.server, "run", "-config", str(configuration))
+        daemon = Daemon(
+            log,
+            self._programs.server,
+            *("run", "-config", str(configuration)),
+            environment=self.options.server_environment,
+        )
         self._server = daemon
         self._await("server", daemon, lambda: client.get_bundle(self.server_api, timeout=1))
 
@@ -145,6 +150,20 @@ class RealPeer(SpirePeer):
         answer = json.loads(self._command("entry", "create", "-output", "json", *words))
         self._entry = answer["results"][0]["entry"]["id"]
 
+    @property
+    def admin_api(self) -> str:
+        """Give the agent's admin socket, which is there with `authorized_delegates`."""
+        return f"unix://{self._place.admin_socket}"
+
+    def add_workload(self, path: str, uid: int) -> str:
+        """Register another workload by its user; give its SPIFFE ID. The agent learns it at a sync."""
+        spiffe_id = f"spiffe://{self.trust_domain}{path}"
+        selector = f"unix:uid:{uid}"
+        self._command(
+            *("entry", "create", "-parentID", self._host_id, "-spiffeID", spiffe_id, "-selector", selector)
+        )
+        return spiffe_id
+
     def remove_entry(self) -> None:
         if self._entry:
             self._command("entry", "delete", "-entryID", self._entry)
@@ -154,6 +173,7 @@ class RealPeer(SpirePeer):
         self.kill_agent()
         self.kill_server()
         shutil.rmtree(self.directory, ignore_errors=True)
+        shutil.rmtree(self.directory.with_name(f"{self.directory.name}-admin"), ignore_errors=True)
 
     @property
     def _host_id(self) -> str:

@@ -1,5 +1,6 @@
 """A gRPC server of a test's own: speaks the real protocol, and says whatever the test likes."""
 
+import queue
 import shutil
 import tempfile
 import threading
@@ -11,6 +12,7 @@ from typing import Any, NoReturn, Self
 
 import grpc
 
+from publisher.bundle.fetched import Fetched
 from publisher.sources.protocol import server_pb2, workload_pb2
 from publisher.sources.witness import AUDIENCE
 from tests import keys
@@ -54,6 +56,29 @@ def gives(message: bytes) -> Answer:
     return lambda _request, _context: message
 
 
+class Pushed:
+    """Answer streams with what the test pushes, as it comes; `end` ends the one that is open, or the next."""
+
+    def __init__(self) -> None:
+        self._given: queue.SimpleQueue[Answer | None] = queue.SimpleQueue()
+
+    def push(self, answer: Answer) -> None:
+        self._given.put(answer)
+
+    def end(self) -> None:
+        self._given.put(None)
+
+    def __call__(self, request: bytes, context: Any) -> Iterator[bytes]:
+        while context.is_active():
+            try:
+                answer = self._given.get(timeout=0.05)
+            except queue.Empty:
+                continue
+            if answer is None:
+                return
+            yield answer(request, context)
+
+
 def bundles(**jwks: bytes) -> Answer:
     """Answer with JWK Sets by trust domain; `_` in a name stands for a dot."""
     offered = {f"spiffe://{name.replace('_', '.')}": document for name, document in jwks.items()}
@@ -76,6 +101,12 @@ def own_token(kid: str = "one", *, seed: str | None = None, **claims: Any) -> st
     times = {"iat": int(time.time()) - 60, "exp": 4_000_000_000}
     given = {"sub": "spiffe://example.org/publisher", "aud": [AUDIENCE], **times, **claims}
     return keys.token(kid, {name: value for name, value in given.items() if value is not None}, seed=seed)
+
+
+def signer(fetched: Fetched) -> tuple[str | None, str]:
+    """Give `iss` and `kid` of the JWT-SVID that a fetch met."""
+    assert fetched.witness is not None
+    return fetched.witness.iss, fetched.witness.kid
 
 
 def server_bundle(**fields: Any) -> Answer:
@@ -119,13 +150,18 @@ class GrpcPeer:
     def _workload_api(self) -> "grpc.GenericRpcHandler[Any, Any]":
         def stream(request: bytes, context: Any) -> Iterator[bytes]:
             self._note("bundles", request, context)
+            gone = threading.Event()
+            context.add_callback(gone.set)
             context.add_callback(self.stream_ended.set)
             message = self.fetch_bundles(request, context)
             if message is None:
                 return
+            if isinstance(message, Iterator):
+                yield from message
+                return
             yield message
             # An agent keeps the stream open until its caller ends it.
-            self.stream_ended.wait(_LONGEST_HANG)
+            gone.wait(_LONGEST_HANG)
 
         def unary(request: bytes, context: Any) -> Any:
             self._note("svid", request, context)

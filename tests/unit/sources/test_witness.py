@@ -25,7 +25,22 @@ def test_a_token_of_each_algorithm_is_confirmed(alg: str) -> None:
     claims = {"sub": "spiffe://example.org/p", "aud": AUDIENCE, "iss": "https://issuer", "exp": 1}
     testimony = Testimony(keys.token("one", claims, alg), audience=AUDIENCE, where="there")
     assert testimony.trust_domain == keys.EXAMPLE_ORG
-    assert testimony.confirm(keys.bundle(keys.authority("one", alg), "two")) == Witness(iss="https://issuer")
+    assert testimony.confirm(keys.bundle(keys.authority("one", alg), "two"), NOON) == Witness(
+        iss="https://issuer", kid="one"
+    )
+
+
+@pytest.mark.parametrize(
+    ("ago", "known"),
+    [(0, True), (17, True), (300, True), (301, False), (-1, False), (None, False), (1e99, False)],
+)
+def test_when_it_was_signed_is_known_unless_a_clock_is_wrong(ago: float | None, known: bool) -> None:
+    noon = NOON.timestamp()
+    claims = {} if ago is None else {"iat": noon - ago}
+    own = {"sub": "spiffe://example.org/p", "aud": AUDIENCE, "exp": noon + 60, **claims}
+    testimony = Testimony(keys.token("one", own), audience=AUDIENCE, where="there")
+    told = testimony.confirm(keys.bundle("one"), NOON).issued_at
+    assert told == (NOON - timedelta(seconds=ago or 0) if known else None)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +77,7 @@ def test_a_token_of_each_algorithm_is_confirmed(alg: str) -> None:
 )
 def test_a_malformed_token_proves_nothing_and_is_not_shown(token: str) -> None:
     with pytest.raises(SourceUnavailableError) as caught:
-        Testimony(token, audience=AUDIENCE, where="there").confirm(keys.bundle("one"))
+        Testimony(token, audience=AUDIENCE, where="there").confirm(keys.bundle("one"), NOON)
     assert "JWT-SVID" in caught.value.what
     assert caught.value.__cause__ is None
     assert not any(len(shown) > 3 and shown in str(caught.value) for shown in token.split("."))
@@ -110,4 +125,4 @@ def test_the_audience_of_the_time_lasts_five_minutes_and_no_longer() -> None:
 def test_an_algorithm_that_is_not_the_keys_proves_nothing(alg: str) -> None:
     token = tampered(own_token(), header={"alg": alg, "kid": "one"})
     with pytest.raises(SourceUnavailableError, match=r"JWT-SVID is (malformed|not signed by the key)"):
-        Testimony(token, audience=AUDIENCE, where="there").confirm(keys.bundle("one"))
+        Testimony(token, audience=AUDIENCE, where="there").confirm(keys.bundle("one"), NOON)

@@ -1,5 +1,5 @@
 import os
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from grpc import StatusCode
@@ -27,6 +27,7 @@ from tests.unit.sources.grpc_peer import (
     gives,
     hang,
     in_turn,
+    signer,
     status,
     svid,
 )
@@ -52,13 +53,14 @@ def refused(peer: GrpcPeer, error: type[PublisherError], wanted: TrustDomain | N
 def test_bundle_and_witness() -> None:
     with GrpcPeer() as peer:
         peer.fetch_bundles = bundles(example_org=keys.jwks("two", "one"))
-        peer.fetch_svid = svid(iss="https://issuer.example.org")
+        issued = datetime.now(UTC).replace(microsecond=0) - timedelta(seconds=9)
+        peer.fetch_svid = svid(iss="https://issuer.example.org", iat=issued.timestamp())
         fetched = fetch(peer)
         assert peer.stream_ended.wait(10)
     assert fetched == Fetched(
         bundle=keys.bundle("one", "two"),
         source=SourceKind.WORKLOAD_API,
-        witness=Witness(iss="https://issuer.example.org"),
+        witness=Witness(iss="https://issuer.example.org", kid="one", issued_at=issued),
     )
     assert peer.calls == ["bundles", "svid"]
     assert all(metadata["workload.spiffe.io"] == "true" for metadata in peer.metadata)
@@ -81,7 +83,7 @@ def test_over_tcp_an_agents_own_words_are_shown() -> None:
 
 def test_tokens_without_iss_are_told() -> None:
     with GrpcPeer() as peer:
-        assert fetch(peer).witness == Witness(iss=None)
+        assert signer(fetch(peer)) == (None, "one")
 
 
 @pytest.mark.parametrize(
@@ -208,7 +210,7 @@ def test_an_agent_whose_server_is_away_gives_no_bundle() -> None:
         what = refused(peer, SourceUnavailableError)
         assert "the agent answers, its server does not (UNAVAILABLE" in what
         peer.fetch_svid = in_turn(peer.fetch_svid, svid())
-        assert fetch(peer).witness == Witness(iss=None)
+        assert signer(fetch(peer)) == (None, "one")
 
 
 def test_an_agent_that_hangs_gives_no_bundle() -> None:
@@ -266,7 +268,7 @@ def test_a_signature_of_no_key_in_the_bundle_is_refused() -> None:
 def test_a_cached_token_of_a_revoked_key_is_asked_past() -> None:
     with GrpcPeer() as peer:
         peer.fetch_svid = in_turn(svid("revoked"), svid("one", iss="https://issuer"))
-        assert fetch(peer).witness == Witness(iss="https://issuer")
+        assert signer(fetch(peer)) == ("https://issuer", "one")
         assert peer.calls == ["bundles", "svid", "svid"]
         first, second = (workload_pb2.JWTSVIDRequest.FromString(data) for data in peer.requests[1:])
         assert first.audience == [AUDIENCE]

@@ -16,17 +16,20 @@ class UnexpectedError(PublisherError):
     exit_status = ExitStatus.TEMPORARY
 
 
-def unexpected(error: Exception) -> UnexpectedError:
+def unexpected(
+    error: Exception, *, louder: str = "run again with --verbose", next_time: str = "run"
+) -> UnexpectedError:
     """Turn an exception that nobody translated into a request for a report.
 
-    Its text and traceback go to the log of `--verbose` only: a library may have put anything into them.
+    Its text and traceback go to the verbose log only: a library may have put anything into them. `louder`
+    says how to get that log, `next_time` what comes after this.
     """
     _LOG.debug("traceback of an unexpected %s", type(error).__name__, exc_info=error)
     return UnexpectedError(
         f"spire-oidc-publisher {__version__}{_place(error)}",
         f"unexpected {type(error).__module__}.{type(error).__qualname__}",
-        "this is a mistake in the program: run again with --verbose and report what it logs, after a look "
-        "for secrets; what is published was left as it was or is finished by the next run",
+        f"this is a mistake in the program: {louder} and report what it logs, after a look "
+        f"for secrets; what is published was left as it was or is finished by the next {next_time}",
     )
 
 
