@@ -4,7 +4,9 @@ from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
+from publisher.cli.lead_times import lead_members, margin_lines
 from publisher.cli.printing import bare, colour
+from publisher.cli.run_metrics import RunMetrics
 from publisher.cli.session import Command, Ended, Session
 from publisher.errors import ExitStatus, PublisherError
 from publisher.findings import Finding
@@ -24,6 +26,7 @@ _VERIFIED = {
     "failed": "THE PUBLIC URL DOES NOT SERVE IT",
     "off": "the public URL was not read",
 }
+_UPLOADED = "Google shows the keys; no public URL was read"
 _UNITS = ((172800, 86400, "d"), (7200, 3600, "h"), (120, 60, "min"), (0, 1, "s"))
 
 
@@ -31,6 +34,9 @@ class PublishCommand(Command[PublishTarget, Outcome]):
     """Publish once."""
 
     name = PUBLISH
+
+    def __init__(self) -> None:
+        self._metrics = RunMetrics()
 
     def read(self, reader: Reader) -> PublishTarget:
         """Read the settings of one publication."""
@@ -42,14 +48,19 @@ class PublishCommand(Command[PublishTarget, Outcome]):
 
     def work(self, settings: PublishTarget, session: Session) -> Outcome:
         """Publish one publication."""
-        return publish(
-            session.wiring.adapters(settings),
-            settings.documents,
-            overrides=settings.overrides,
-            bucket_url=settings.bucket_url,
-            dry_run=session.run.dry_run,
-            deadline=session.deadline,
-        )
+        with self._metrics.timed(settings):
+            return publish(
+                session.wiring.adapters(settings),
+                settings.documents,
+                overrides=settings.overrides,
+                bucket_url=settings.bucket_url,
+                dry_run=session.run.dry_run,
+                deadline=session.deadline,
+            )
+
+    def conclude(self, ended: list[Ended[PublishTarget, Outcome]], session: Session, /) -> None:
+        """Write the metrics of the run."""
+        self._metrics.write(ended, session)
 
     def status(self, result: Outcome, _run: RunSettings, /) -> ExitStatus:
         """Give what the use case says: temporary when the public URL does not serve it."""
@@ -69,7 +80,7 @@ class PublishCommand(Command[PublishTarget, Outcome]):
         }
         if isinstance(outcome, PublisherError):
             unknown = ("changed", "written", "verified", "keys", "trust_domain", "sequence_number")
-            times = ("modified_at", "confirmed_at", "due_at", "stale_at")
+            times = ("modified_at", "confirmed_at", "due_at", "stale_at", "lead_times")
             return described | dict.fromkeys((*unknown, *times))
         manifest = outcome.manifest
         return {
@@ -88,6 +99,7 @@ class PublishCommand(Command[PublishTarget, Outcome]):
             "confirmed_at": format_time(manifest.confirmed_at),
             "due_at": format_time(manifest.due_at),
             "stale_at": format_time(manifest.stale_at),
+            "lead_times": lead_members(outcome.lead_times),
         }
 
     def text(self, ended: Ended[PublishTarget, Outcome], session: Session, /) -> Iterator[str]:
@@ -100,18 +112,28 @@ class PublishCommand(Command[PublishTarget, Outcome]):
             return
         if session.run.quiet and not session.run.verbose and not session.run.dry_run:
             return
-        now = session.wiring.clock.now()
-        for mark, keys in (
-            ("+", outcome.changes.added),
-            ("-", outcome.changes.removed),
-            ("=", outcome.changes.kept),
+        for mark, line in report_lines(
+            outcome, target, now=session.wiring.clock.now(), dry_run=session.run.dry_run
         ):
-            for key in keys[:MOST_LISTED]:
-                line = f"{mark} {bare(key.kid)} {bare(key.alg)}{_expiry(key, now)}"
-                yield colour(mark, named + line, coloured=session.coloured) + "\n"
-            if len(keys) > MOST_LISTED:
-                yield f"{named}{mark} and {len(keys) - MOST_LISTED} more\n"
-        yield f"{named}{_sentence(outcome, target, dry_run=session.run.dry_run)}\n"
+            yield colour(mark, named + line, coloured=session.coloured) + "\n"
+
+
+def report_lines(
+    outcome: Outcome, target: PublishTarget, *, now: datetime, dry_run: bool
+) -> Iterator[tuple[str, str]]:
+    """Give the lines about the keys, each with its mark (`+ - =`), then what was done, without one."""
+    for mark, keys in (
+        ("+", outcome.changes.added),
+        ("-", outcome.changes.removed),
+        ("=", outcome.changes.kept),
+    ):
+        for key in keys[:MOST_LISTED]:
+            yield mark, f"{mark} {bare(key.kid)} {bare(key.alg)}{_expiry(key, now)}"
+        if len(keys) > MOST_LISTED:
+            yield "", f"{mark} and {len(keys) - MOST_LISTED} more"
+    for line in margin_lines(outcome.lead_times):
+        yield "", line
+    yield "", _sentence(outcome, target, dry_run=dry_run)
 
 
 def _sentence(outcome: Outcome, target: PublishTarget, *, dry_run: bool) -> str:
@@ -124,7 +146,8 @@ def _sentence(outcome: Outcome, target: PublishTarget, *, dry_run: bool) -> str:
         )
         return f"{done}: {place} (dry run: nothing was written)"
     done = f"published {', '.join(outcome.written)}" if outcome.changed else "nothing to do, confirmed"
-    return f"{done}: {place} ({_VERIFIED[outcome.verified]})"
+    seen = _UPLOADED if target.documents.uploaded else _VERIFIED[outcome.verified]
+    return f"{done}: {place} ({seen})"
 
 
 def _expiry(key: PublishedKey, now: datetime) -> str:

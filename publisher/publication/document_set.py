@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
 
 from publisher.bundle.trust_bundle import TrustBundle
 from publisher.oidc import configuration, jwks
 from publisher.oidc.issuer import CONFIGURATION_PATH, MANIFEST_PATH, Issuer
+from publisher.publication.timing import Timing
 
 CONTENT_TYPE = "application/json"
 
@@ -74,17 +75,28 @@ class StoredObject:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentSet:
-    """Hold the two documents that relying parties read."""
+    """Hold the two documents that relying parties read; `uploaded`: the JWKS alone is written."""
 
     configuration: Document
     jwks: Document
+    uploaded: bool = False
+
+    @property
+    def written(self) -> tuple[Document, ...]:
+        """Give what a sink keeps of it, in the order of writing.
+
+        JWKS first: a relying party may read between the two writes.
+        """
+        return (self.jwks,) if self.uploaded else (self.jwks, self.configuration)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublicationSettings:
     """Hold what the documents of one publication are made of besides the bundle.
 
-    Max-ages are whole seconds from 10 s; `due_after` and `stale_after` count from the last confirmation.
+    Max-ages are whole seconds from 10 s; `due_after` and `stale_after` count from the last confirmation;
+    `timing` says how long a new key travels, which no document shows. `uploaded`: the JWKS is given to the
+    relying party itself, which reads no configuration document.
     """
 
     issuer: Issuer
@@ -95,6 +107,8 @@ class PublicationSettings:
     algorithms: Sequence[str] = configuration.ALGORITHMS
     due_after: timedelta = timedelta(minutes=15)
     stale_after: timedelta = timedelta(hours=1)
+    timing: Timing = field(default_factory=Timing)
+    uploaded: bool = False
 
     @property
     def paths(self) -> tuple[str, str, str]:
@@ -125,4 +139,5 @@ def build(bundle: TrustBundle, settings: PublicationSettings) -> DocumentSet:
             jwks.build(bundle, algorithms=settings.algorithms),
             max_age=settings.jwks_max_age,
         ),
+        uploaded=settings.uploaded,
     )

@@ -1,14 +1,25 @@
 """The third object of a publication: who published what when. Relying parties never need it."""
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self, TypeVar
+from typing import Self
 
 from publisher import strict_json
-from publisher.bundle.trust_bundle import LARGEST_NUMBER, MOST_KEYS
-from publisher.errors import PublisherError, SettingsError
-from publisher.quoting import quote
+from publisher.errors import SettingsError
+from publisher.publication.manifest_reader import ManifestError, Reader
+
+__all__ = [
+    "KeyLead",
+    "LeadTimeRecord",
+    "Manifest",
+    "ManifestError",
+    "OverrideRecord",
+    "PublishedDocument",
+    "PublishedKey",
+    "ReplacedDocument",
+    "format_time",
+    "seconds_of",
+]
 
 SCHEMA_VERSION = 1
 """The newest schema that this release reads and the one it writes; `docs/schema/manifest.json`."""
@@ -16,26 +27,51 @@ SCHEMA_VERSION = 1
 MOST_REPLACED = 32
 """The most replaced documents that a manifest remembers, the newest ones."""
 
-_T = TypeVar("_T")
 
+REMEMBERED = timedelta(hours=1)
+"""How long after the last cache a replaced document stays listed: a function may sleep through rotations."""
 
 LONGEST_CACHED = timedelta(days=7)
 """The longest that a replaced document is excused for, and the longest max-age that we publish with."""
 
 
-class ManifestError(PublisherError):
-    """Say why bytes are no manifest of a schema that we know."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeyLead:
+    """Record how soon a key was published and used; whole seconds.
+
+    `unseen`: how long it may have been in SPIRE's bundle before its first publication, None for a key of the
+    very first one; `late`: how much longer than max-age older documents may still have been read then;
+    `used_after`: how soon after its first publication it was seen to sign, negative: before it, None: not
+    seen too soon; `available`: from first publication to activation, at the least; None: unknown.
+    """
+
+    unseen: timedelta | None
+    late: timedelta = timedelta(0)
+    used_after: timedelta | None = None
+    available: timedelta | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeadTimeRecord:
+    """Record what a key needs, without a function's refresh; `ca_ttl` None: assumed, not known."""
+
+    needed: timedelta
+    ca_ttl: timedelta | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PublishedKey:
-    """Name one key of a publication. `first_published_at` is None for a key that was found, not published."""
+    """Name one key of a publication. `first_published_at` is None for a key that was found, not published.
+
+    `lead` is None in the manifests of older releases; it makes no two keys differ.
+    """
 
     kid: str
     alg: str
     thumbprint: str
     first_published_at: datetime | None
     expires_at: datetime | None = None
+    lead: KeyLead | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +90,10 @@ class ReplacedDocument:
     path: str
     sha256: str
     readable_until: datetime
+
+    def is_remembered(self, now: datetime) -> bool:
+        """Tell whether it is worth listing: a reader that looks seldom learns how its keys were replaced."""
+        return now - REMEMBERED < self.readable_until <= now + LONGEST_CACHED
 
     def is_readable(self, now: datetime) -> bool:
         """Tell whether a cache may serve it; a time beyond `LONGEST_CACHED` was never promised by us."""
@@ -90,6 +130,7 @@ class Manifest:
     keys: tuple[PublishedKey, ...]
     replaced: tuple[ReplacedDocument, ...] = ()
     override: OverrideRecord | None = None
+    lead_time: LeadTimeRecord | None = None
     publisher_version: str
     schema_version: int = SCHEMA_VERSION
 
@@ -137,6 +178,7 @@ class Manifest:
                         "thumbprint": key.thumbprint,
                         "first_published_at": _format_optional(key.first_published_at),
                         "expires_at": _format_optional(key.expires_at),
+                        **({"lead_time": _lead_members(key.lead)} if key.lead else {}),
                     }
                     for key in self.keys
                 ],
@@ -154,6 +196,7 @@ class Manifest:
                     "at": format_time(self.override.at),
                     "replaced_sha256": self.override.replaced_sha256,
                 },
+                **({"lead_time": _record_members(self.lead_time)} if self.lead_time else {}),
                 "publisher_version": self.publisher_version,
             }
         )
@@ -171,7 +214,7 @@ class Manifest:
             value = strict_json.loads(data, where=where)
         except strict_json.MalformedError as error:
             raise ManifestError(error.where, error.what, error.remedy) from error
-        reader = _Reader(value, where)
+        reader = Reader(value, where)
         schema = reader.number("schema_version", least=1)
         if schema > SCHEMA_VERSION:
             raise SettingsError(
@@ -204,6 +247,7 @@ class Manifest:
                     thumbprint=item.text("thumbprint"),
                     first_published_at=item.optional("first_published_at", item.time),
                     expires_at=item.optional("expires_at", item.time),
+                    lead=item.part("lead_time", _key_lead),
                 )
                 for item in reader.array("keys")
             ),
@@ -215,7 +259,8 @@ class Manifest:
                 )
                 for item in reader.optional("replaced", reader.array) or ()
             ),
-            override=reader.optional("override", reader.override),
+            override=reader.part("override", _override),
+            lead_time=reader.part("lead_time", _lead_time),
             publisher_version=reader.text("publisher_version"),
         )
 
@@ -225,62 +270,46 @@ def format_time(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
 
 
+def seconds_of(period: timedelta | None) -> int | None:
+    """Write a period as whole seconds, rounded down; None stays None."""
+    return None if period is None else period // timedelta(seconds=1)
+
+
+def _lead_members(lead: KeyLead) -> dict[str, int | None]:
+    return {
+        "unseen_seconds": seconds_of(lead.unseen),
+        "late_seconds": seconds_of(lead.late),
+        "used_after_seconds": seconds_of(lead.used_after),
+        "available_seconds": seconds_of(lead.available),
+    }
+
+
+def _record_members(record: LeadTimeRecord) -> dict[str, int | None]:
+    return {"needed_seconds": seconds_of(record.needed), "ca_ttl_seconds": seconds_of(record.ca_ttl)}
+
+
 def _format_optional(time: datetime | None) -> str | None:
     return None if time is None else format_time(time)
 
 
-class _Reader:
-    """Read typed members of one JSON object."""
+def _override(reader: Reader) -> OverrideRecord:
+    return OverrideRecord(
+        accepted=reader.texts("accepted"),
+        at=reader.time("at"),
+        replaced_sha256=reader.optional("replaced_sha256", reader.text),
+    )
 
-    def __init__(self, value: Any, where: str) -> None:
-        if not isinstance(value, dict):
-            raise ManifestError(where, "is not a JSON object", "publish again to replace it")
-        self._members: Mapping[str, Any] = value
-        self._where = where
 
-    def _refused(self, name: str, wanted: str) -> ManifestError:
-        shown = quote(self._members.get(name), 40)
-        return ManifestError(
-            self._where, f"member {name} is {shown}, not {wanted}", "publish again to replace it"
-        )
+def _key_lead(reader: Reader) -> KeyLead:
+    return KeyLead(
+        unseen=reader.optional("unseen_seconds", reader.period),
+        late=reader.period("late_seconds"),
+        used_after=reader.optional("used_after_seconds", reader.period),
+        available=reader.optional("available_seconds", reader.period),
+    )
 
-    def text(self, name: str) -> str:
-        value = self._members.get(name)
-        if not isinstance(value, str):
-            raise self._refused(name, "a string")
-        return value
 
-    def number(self, name: str, least: int = 0) -> int:
-        value = self._members.get(name)
-        if type(value) is not int or not least <= value <= LARGEST_NUMBER:
-            raise self._refused(name, f"a number from {least} to 2^63 - 1")
-        return value
-
-    def time(self, name: str) -> datetime:
-        try:
-            time = datetime.fromisoformat(self.text(name))
-            if time.tzinfo is None:
-                raise self._refused(name, "a time with its zone")
-            return time.astimezone(UTC)
-        except (ValueError, OverflowError) as error:
-            raise self._refused(name, "a time") from error
-
-    def optional(self, name: str, read: Callable[[str], _T]) -> _T | None:
-        return None if self._members.get(name) is None else read(name)
-
-    def array(self, name: str) -> list["_Reader"]:
-        value = self._members.get(name)
-        if not isinstance(value, list) or len(value) > MOST_KEYS:
-            raise self._refused(name, f"an array of at most {MOST_KEYS}")
-        return [_Reader(item, f"{self._where}: {name}[{number}]") for number, item in enumerate(value)]
-
-    def override(self, name: str) -> OverrideRecord:
-        record = _Reader(self._members[name], f"{self._where}: {name}")
-        accepted = record._members.get("accepted")
-        if not isinstance(accepted, list) or not all(isinstance(option, str) for option in accepted):
-            raise record._refused("accepted", "an array of strings")
-        return OverrideRecord(
-            accepted=tuple(accepted),
-            at=record.time("at"),
-            replaced_sha256=record.optional("replaced_sha256", record.text),
-        )
+def _lead_time(reader: Reader) -> LeadTimeRecord:
+    return LeadTimeRecord(
+        needed=reader.period("needed_seconds"), ca_ttl=reader.optional("ca_ttl_seconds", reader.period)
+    )

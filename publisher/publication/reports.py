@@ -9,18 +9,20 @@ from publisher.publication.found import FoundKeys, shown
 from publisher.publication.rules import OVERRIDE_OF, Context, Rule, error
 from publisher.quoting import quote
 
+UNFINISHED, TAKEN_OVER, LOST_MANIFEST = "ROT012", "ROT015", "ROT016"
+
 
 def foreign_keys(context: Context) -> Iterator[Finding]:
     """Report what neither bundle, manifest nor state file account for in the JWKS: somebody else wrote.
 
     What we cannot parse other parsers may, so bytes that are not on record are a stranger's too.
     """
-    if not context.found.records or context.found.jwks is None:
+    if not context.found.records or context.found.jwks is None or context.resumes_takeover:
         return
     if context.keys_there is None:
         strange = ["no JWK Set that we can read"]
     else:
-        known = context.found.published | context.wanted
+        known = context.found.published | context.offered
         foreign = [key.kid for key in context.keys_there.identified if key.thumbprint not in known]
         strange = [*foreign, *context.keys_there.strangers]
     if strange:
@@ -34,7 +36,7 @@ def foreign_keys(context: Context) -> Iterator[Finding]:
 
 def changed_metadata(context: Context) -> Iterator[Finding]:
     """Report an issuer or `jwks_uri` that this publisher never wrote, or a document that is none."""
-    if context.record is None or context.found.configuration is None:
+    if context.record is None or context.found.configuration is None or context.resumes_takeover:
         return
     wanted = {"issuer": str(context.settings.issuer), "jwks_uri": context.jwks_uri}
     changed = [name for name, value in wanted.items() if context.found.configured(name) != value]
@@ -85,7 +87,7 @@ def unfinished(context: Context) -> Iterator[Finding]:
     ]
     if differing:
         yield _warning(
-            "ROT012",
+            UNFINISHED,
             " and ".join(differing),
             "missing, or not as the manifest says: an unfinished publication, which publishing finishes",
             "nothing to do once; if it comes back, somebody else writes or deletes there",
@@ -127,7 +129,7 @@ def changed_headers(context: Context) -> Iterator[Finding]:
 
 def equal_sequence(context: Context) -> Iterator[Finding]:
     """Report other keys under the sequence number that is published already."""
-    number, record = context.bundle.sequence_number, context.found.counting_record(context.wanted)
+    number, record = context.bundle.sequence_number, context.found.counting_record(context.offered)
     if number is None or record is None or number != record.sequence_number:
         return
     if any(changed_manifest(context)):
@@ -143,13 +145,13 @@ def equal_sequence(context: Context) -> Iterator[Finding]:
 
 def taken_over(context: Context) -> Iterator[Finding]:
     """Report documents that somebody made by hand and that are ours from now on."""
-    if context.found.records or context.found.jwks is None:
+    if context.found.jwks is None or (context.found.records and not context.resumes_takeover):
         return
     there = context.keys_there or FoundKeys()
     gone = [key.kid for key in there.identified if key.thumbprint not in context.wanted]
     lost = f"; keys that SPIRE does not have are gone: {shown([*gone, *there.strangers])}"
     yield _warning(
-        "ROT015",
+        TAKEN_OVER,
         context.settings.jwks_path,
         "documents without a manifest are taken over" + (lost if gone or there.strangers else ""),
         "nothing to do, if they were made by hand for this issuer",
@@ -159,10 +161,12 @@ def taken_over(context: Context) -> Iterator[Finding]:
 def lost_manifest(context: Context) -> Iterator[Finding]:
     """Report a manifest that is gone or no manifest any more."""
     found = context.found
+    if context.resumes_takeover:
+        return
     if found.manifest is not None or (found.remembered is None and found.manifest_object is None):
         return
     yield _warning(
-        "ROT016",
+        LOST_MANIFEST,
         MANIFEST_PATH,
         f"{found.manifest_problem or 'is missing'}; publishing writes it again",
         "find out who can write or delete there",

@@ -5,10 +5,11 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from publisher.bundle.fetched import SourceKind
+from publisher.bundle.jwt_authority import JwtAuthority
 from publisher.bundle.trust_bundle import TrustBundle
 from publisher.findings import Finding
 from publisher.oidc.issuer import MANIFEST_PATH
-from publisher.publication import reports, rules
+from publisher.publication import lead_time, reports, rules
 from publisher.publication.document_set import Document, DocumentSet, PublicationSettings, StoredObject
 from publisher.publication.found import Found, FoundKeys, cached_for
 from publisher.publication.freshness import TOLERATED_SKEW
@@ -28,7 +29,11 @@ _TICK = timedelta(seconds=1)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Hold what the source offers, built for one publication."""
+    """Hold what the source offers, built for one publication.
+
+    `used` is a `kid` that was seen to sign, `used_at` when it did; None: at the time of the plan.
+    `left_out` are expired authorities of the source that are not in the bundle.
+    """
 
     bundle: TrustBundle
     source: SourceKind
@@ -36,6 +41,9 @@ class Wanted:
     documents: DocumentSet
     publisher_version: str
     public_urls: tuple[str, ...] = ()
+    used: str | None = None
+    used_at: datetime | None = None
+    left_out: tuple[JwtAuthority, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,16 +118,14 @@ def plan(
         settings=wanted.settings,
         documents=wanted.documents,
         public_urls=wanted.public_urls,
+        left_out=wanted.left_out,
     )
     refusals = tuple(_refusals(context, overrides))
     if refusals:
         return Refuse(findings=refusals)
     writes = tuple(
         Write(document=document, replaces=stored)
-        for document, stored in (
-            (wanted.documents.jwks, found.jwks),  # first: a relying party may read between the two writes
-            (wanted.documents.configuration, found.configuration),
-        )
+        for document, stored in zip(wanted.documents.written, (found.jwks, found.configuration), strict=False)
         if stored is None or not stored.is_like(document)
     )
     overridden = tuple(_overridden(context, overrides))
@@ -181,6 +187,7 @@ def _published(
             thumbprint=authority.key.thumbprint,
             first_published_at=(before.first_published_at if before else None) or now,
             expires_at=authority.expires_at or (before.expires_at if before else None),
+            lead=before.lead if before else None,
         )
 
 
@@ -207,9 +214,17 @@ def _manifest(
     known = {key.thumbprint: key for record in reversed(found.records) for key in record.keys}
     listed = tuple(
         PublishedDocument(path=document.path, size=len(document.body), sha256=document.sha256)
-        for document in (wanted.documents.jwks, wanted.documents.configuration)
+        for document in wanted.documents.written
     )
     unchanged = not writes and found.manifest is not None and found.manifest.documents == listed
+    replaced = _replaced(context, replaced, writes, now)
+    keys, lead = lead_time.judge(
+        _published(wanted, known, now),
+        known.values(),
+        settings.timing,
+        max_age=settings.jwks_max_age,
+        look=_look(found, replaced, wanted, now),
+    )
     return Manifest(
         issuer=settings.issuer.url,
         trust_domain=str(wanted.bundle.trust_domain),
@@ -221,10 +236,27 @@ def _manifest(
         due_at=now + settings.due_after,
         stale_at=now + settings.stale_after,
         documents=listed,
-        keys=tuple(_published(wanted, known, now)),
-        replaced=_replaced(context, replaced, writes, now),
+        keys=keys,
+        replaced=replaced,
         override=_override(context, overridden, now),
+        lead_time=lead,
         publisher_version=wanted.publisher_version,
+    )
+
+
+def _look(
+    found: Found, replaced: tuple[ReplacedDocument, ...], wanted: Wanted, now: datetime
+) -> lead_time.Look:
+    there = found.manifest  # the state file does not follow confirmations: of the last look it knows nothing
+    # A sink without headers leaves max-age to its web server, which gives old and new documents the same.
+    jwks_path = wanted.settings.jwks_path if found.jwks is not None and found.jwks.headers else None
+    return lead_time.Look(
+        now=now,
+        is_first=not found.records,
+        missed_since=there.confirmed_at if there is not None and now > there.due_at else None,
+        readable_until=max((old.readable_until for old in replaced if old.path == jwks_path), default=None),
+        used=wanted.used,
+        used_at=wanted.used_at,
     )
 
 
@@ -239,7 +271,7 @@ def _after(found: Found, now: datetime) -> datetime:
 
 def _sequence_number(context: rules.Context) -> int | None:
     """Keep the last known number when the source tells none, unless the keys it counted are gone."""
-    record = context.found.counting_record(context.wanted)
+    record = context.found.counting_record(context.offered)
     if context.bundle.sequence_number is not None:
         return context.bundle.sequence_number
     return None if record is None or rules.is_disjoint(context) else record.sequence_number
@@ -271,8 +303,8 @@ def _replaced(
         elif listed not in (None, document.sha256):
             # A killed run, a lost reply or another publisher replaced it before its manifest was written.
             fresh.append(_old(document.path, str(listed), cached_for(document), now))
-    readable = {(old.path, old.sha256): old for old in (*before, *earlier, *fresh) if old.is_readable(now)}
-    return tuple(readable.values())[-MOST_REPLACED:]
+    told = {(old.path, old.sha256): old for old in (*before, *earlier, *fresh) if old.is_remembered(now)}
+    return tuple(told.values())[-MOST_REPLACED:]
 
 
 def _old(path: str, digest: str, age: timedelta, now: datetime) -> ReplacedDocument:
@@ -291,7 +323,7 @@ def _override(
     if (
         not accepted
         and manifest
-        and not manifest.thumbprints & context.wanted
+        and not manifest.thumbprints & context.offered
         and context.jwks_is_wanted
         and listed != context.documents.jwks.sha256
     ):

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from publisher.bundle.jwt_authority import JwtAuthority
 from publisher.bundle.trust_bundle import TrustBundle
 from publisher.findings import Finding, Severity
 from publisher.oidc.issuer import CONFIGURATION_PATH, MANIFEST_PATH
@@ -41,11 +42,17 @@ class Context:
     settings: PublicationSettings
     documents: DocumentSet
     public_urls: tuple[str, ...] = ()
+    left_out: tuple[JwtAuthority, ...] = ()
 
     @property
     def wanted(self) -> frozenset[str]:
         """Give the thumbprints of the bundle's keys."""
         return frozenset(authority.key.thumbprint for authority in self.bundle.jwt_authorities)
+
+    @property
+    def offered(self) -> frozenset[str]:
+        """Give the thumbprints of the source's keys: those left out, too, show that it is the same SPIRE."""
+        return self.wanted | {authority.key.thumbprint for authority in self.left_out}
 
     @property
     def jwks_is_wanted(self) -> bool:
@@ -67,6 +74,25 @@ class Context:
         return replaced is not None and remembered.override.replaced_sha256 == replaced
 
     @property
+    def resumes_takeover(self) -> bool:
+        """Tell whether a takeover was killed half-way: remembered, and its manifest never written.
+
+        What lies at the sink is what the state file says was to be replaced, or to replace it. Only a first
+        publication counts: who puts an old document of ours back, and removes the manifest, is a stranger.
+        """
+        remembered, found = self.found.remembered, self.found
+        if remembered is None or found.manifest_object is not None or remembered.override is not None:
+            return False
+        if any(key.first_published_at != remembered.modified_at for key in remembered.keys):
+            return False
+        there = [
+            (stored.path, stored.sha256) for stored in (found.jwks, found.configuration) if stored is not None
+        ]
+        replaced = {(old.path, old.sha256) for old in remembered.replaced}
+        ours = {(document.path, document.sha256) for document in remembered.documents}
+        return not replaced.isdisjoint(there) and replaced | ours >= set(there)
+
+    @property
     def record_place(self) -> tuple[str, str]:
         """Name where that record lies, and what to do if it is the record that is wrong."""
         if self.found.remembered is not None:
@@ -86,7 +112,7 @@ Rule = Callable[[Context], Iterator[Finding]]
 
 def is_disjoint(context: Context) -> bool:
     """Tell whether something is on record as published and the bundle shares no key with it."""
-    return bool(context.found.records) and not context.wanted & context.found.published
+    return bool(context.found.records) and not context.offered & context.found.published
 
 
 def disjoint(context: Context) -> Iterator[Finding]:
@@ -104,7 +130,7 @@ def disjoint(context: Context) -> Iterator[Finding]:
 
 def lower_sequence(context: Context) -> Iterator[Finding]:
     """Refuse an older bundle than the published one (a rollback would bring revoked keys back)."""
-    record = context.found.counting_record(context.wanted)
+    record = context.found.counting_record(context.offered)
     offered = context.bundle.sequence_number
     published = record.sequence_number if record is not None else None
     if offered is None or published is None or offered >= published:
@@ -126,7 +152,7 @@ def not_ours(context: Context) -> Iterator[Finding]:
     """Refuse to take over a JWKS that no manifest or state file accounts for and that shares no key."""
     if context.found.records or context.found.jwks is None or context.jwks_is_wanted:
         return
-    if context.keys_there is None or not context.keys_there.thumbprints & context.wanted:
+    if context.keys_there is None or not context.keys_there.thumbprints & context.offered:
         yield error(
             NOT_OURS,
             context.found.jwks.path,

@@ -117,8 +117,8 @@ def _was_overridden(manifest: Manifest, serving: Snapshot, option: str, now: dat
 def _descends(manifest: Manifest, serving: Snapshot, jwks_path: str) -> bool:
     """Tell whether the manifest says that the served set was replaced, step by step, a moment ago.
 
-    A reader that missed the step between two rotations sees no key in common. The record lasts as long as
-    caches may hold the served document, and is worth as much as that of an override.
+    A reader that missed the step between two rotations sees no key in common. The record lasts an hour longer
+    than caches may hold the served document, and is worth as much as that of an override.
     """
     served = sha256(serving.jwks)
     return any((one.path, one.sha256) == (jwks_path, served) for one in manifest.replaced)

@@ -1,12 +1,13 @@
 """How the watch over one publication stands, as data: what `/status` and `/metrics` are rendered from."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from publisher import strict_json
 from publisher.findings import Finding
-from publisher.publication.manifest import format_time
+from publisher.publication.lead_time import KeyLeadTime
+from publisher.publication.manifest import format_time, seconds_of
 
 
 class State(StrEnum):
@@ -30,13 +31,22 @@ HEALTHY = frozenset({State.FRESH, State.DUE})
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeyStatus:
-    """Show one key that is served. A time that nobody knows is None."""
+    """Show one key that is served. A time that nobody knows is None.
+
+    `lead_time` counts the function's own refresh interval; None where the manifest tells of none.
+    """
 
     kid: str
     alg: str
     thumbprint: str
     first_published_at: datetime | None
     expires_at: datetime | None
+    lead_time: KeyLeadTime | None = None
+
+    @property
+    def margin(self) -> timedelta | None:
+        """Give the time to spare between everybody's knowing the key and its first token; None: unknown."""
+        return self.lead_time.margin if self.lead_time else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +173,10 @@ def _publication(status: Status, serving: Serving) -> dict[str, object]:
                 "thumbprint": key.thumbprint,
                 "first_published_at": _time(key.first_published_at),
                 "expires_at": _time(key.expires_at),
+                "needed_seconds": seconds_of(key.lead_time.needed) if key.lead_time else None,
+                "available_seconds": seconds_of(key.lead_time.available) if key.lead_time else None,
+                "margin_seconds": seconds_of(key.margin),
+                "evidence": key.lead_time.evidence if key.lead_time else None,
             }
             for key in serving.keys
         ],

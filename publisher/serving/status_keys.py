@@ -3,6 +3,7 @@
 from datetime import UTC, datetime
 from typing import Final
 
+from publisher.publication.spans import span
 from publisher.serving.outside_text import LONG_NAME, count, html, more
 from publisher.serving.plain_time import exact, exact_element, relative_element
 from publisher.serving.status import KeyStatus
@@ -30,6 +31,7 @@ def keys_section(keys: tuple[KeyStatus, ...], now: datetime) -> str:
 
 def _key(key: KeyStatus, scale: Scale) -> str:
     first, expiry = key.first_published_at, key.expires_at
+    margin = "" if key.margin is None else f", margin {span(key.margin)}"
     published = f"published {relative_element(first, scale.now)}" if first else "published at an unknown time"
     if expiry is None:
         expires = "expires at an unknown time"
@@ -39,10 +41,12 @@ def _key(key: KeyStatus, scale: Scale) -> str:
         (
             f"first published {exact(first)}" if first else "first published at an unknown time",
             f"expiry {exact(expiry)}" if expiry else "expiry unknown",
+            *([f"margin of its lead time {span(key.margin)}"] if key.margin is not None else []),
         )
     )
     return (
-        f"<li><p><code>{html(key.kid, LONG_NAME)}</code><br><small>{html(key.alg)}, {published}, {expires}"
+        f"<li><p><code>{html(key.kid, LONG_NAME)}</code><br><small>{html(key.alg)}, {published}{margin},"
+        f" {expires}"
         f"</small></p>{key_bar(scale, first, expiry, label)}</li>"
     )
 

@@ -1,6 +1,6 @@
 """The watch over one publication: what is served, what was noticed, when to look again. A pure machine."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from types import MappingProxyType
@@ -9,6 +9,8 @@ from publisher.errors import BundleError, PublisherError, RefusedError
 from publisher.findings import Finding, Severity
 from publisher.publication.found import Found
 from publisher.publication.freshness import Freshness
+from publisher.publication.lead_rules import judge_keys
+from publisher.publication.lead_time import lead_times
 from publisher.publication.snapshot import Snapshot
 from publisher.publication.validation import Judgement, Terms, validate
 from publisher.serving.policy import ServePolicy, Verdict, judge_age
@@ -169,7 +171,10 @@ class Watch:
         """Show all of it at one moment."""
         verdict = self.verdict(now)
         aged = verdict.findings if verdict is not None else ()
-        findings = sorted((*self.problem, *self.findings, *aged), key=lambda one: -one.severity.rank)
+        hurried = self._hurried(now)
+        findings = sorted(
+            (*self.problem, *self.findings, *aged, *hurried), key=lambda one: -one.severity.rank
+        )
         return Status(
             at=now,
             started_at=self.duty.started_at,
@@ -178,13 +183,21 @@ class Watch:
             version=self.duty.version,
             state=self._state(verdict),
             is_served=verdict is not None and verdict.may_be_served,
-            serving=_shown(self.snapshot, verdict) if self.snapshot and verdict else None,
+            serving=_shown(self.snapshot, verdict, self.duty.interval) if self.snapshot and verdict else None,
             findings=tuple(findings),
             last_good_read_at=self.last_good_read_at,
             last_try_at=self.last_try_at,
             next_try_at=self.last_try_at and self.last_try_at + self.pause,
             counters=self.counters,
         )
+
+    def _hurried(self, now: datetime) -> Iterator[Finding]:
+        """Find keys that sign too soon for who reads them here."""
+        if self.snapshot is not None:
+            manifest = self.snapshot.manifest
+            yield from judge_keys(
+                manifest, lead_times(manifest, function_refresh=self.duty.interval), now=now
+            )
 
     def _state(self, verdict: Verdict | None) -> State:
         if verdict is None:
@@ -238,8 +251,9 @@ def _has_documents(found: Found, snapshot: Snapshot) -> bool:
     return bodies == [snapshot.jwks, snapshot.configuration]
 
 
-def _shown(snapshot: Snapshot, verdict: Verdict) -> Serving:
+def _shown(snapshot: Snapshot, verdict: Verdict, interval: timedelta) -> Serving:
     manifest = snapshot.manifest
+    leads = {one.thumbprint: one for one in lead_times(manifest, function_refresh=interval)}
     return Serving(
         trust_domain=manifest.trust_domain,
         sequence_number=manifest.sequence_number,
@@ -257,6 +271,7 @@ def _shown(snapshot: Snapshot, verdict: Verdict) -> Serving:
                 thumbprint=key.thumbprint,
                 first_published_at=key.first_published_at,
                 expires_at=key.expires_at,
+                lead_time=leads.get(key.thumbprint),
             )
             for key in snapshot.keys
         ),

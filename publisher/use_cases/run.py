@@ -1,8 +1,9 @@
 """One run of `publish`: from the bundle to a confirmed manifest, past races and second looks."""
 
+import contextlib
 import random
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import assert_never
 
@@ -16,14 +17,16 @@ from publisher.errors import (
     SinkError,
     SinkUnavailableError,
 )
-from publisher.findings import Finding, Severity
+from publisher.findings import Finding
 from publisher.ports import Clock, Deadline, Memory, Sink, Source, Web
-from publisher.publication import document_set, reports, rules
+from publisher.publication import document_set, reports, rules, uploaded
 from publisher.publication.document_set import DocumentSet, PublicationSettings, StoredObject
 from publisher.publication.found import Found
 from publisher.publication.manifest import Manifest, ManifestError, ReplacedDocument
 from publisher.publication.rotation import Keep, KeyChanges, Plan, Publish, Refuse, Wanted, Write, plan
 from publisher.publication.rules import Overrides
+from publisher.use_cases.put_back import put_back
+from publisher.use_cases.reasons import not_remembered, refused
 from publisher.use_cases.render import judge
 from publisher.use_cases.verify_url import Verified, verify_url
 
@@ -32,6 +35,9 @@ MOST_ATTEMPTS = 6
 
 SETTLE_SECONDS = 1.0
 """How long a stranger's key may be another publisher's that has not written its manifest yet."""
+
+_UNSURE = reports.TAMPERING | {rules.NOT_OURS, reports.TAKEN_OVER, reports.LOST_MANIFEST}
+"""What a second look may show to be another publisher's half-done work, or a store's slip."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,11 +69,14 @@ class Run:
     fetched: Fetched = field(init=False)
     documents: DocumentSet = field(init=False)
     refetched: bool = False
+    doubted: bool = False
     settled: bool = False
     remembered: Manifest | None = None
     judged: tuple[Finding, ...] = ()
     reported: list[Finding] = field(default_factory=list)
     written: list[str] = field(default_factory=list)
+    overwrites: list[Write] = field(default_factory=list)
+    begun: bool = False
     changes: KeyChanges | None = None
     replaced: tuple[ReplacedDocument, ...] = ()
 
@@ -75,9 +84,16 @@ class Run:
         """Give the time in whole seconds: what manifests are written in."""
         return self.adapters.clock.now().replace(microsecond=0)
 
+    @property
+    def used(self) -> str | None:
+        """Name the key that signed the publisher's own JWT-SVID; None: it has none."""
+        return self.fetched.witness.kid if self.fetched.witness else None
+
     def fetch(self) -> Fetched:
         """Fetch the bundle and build the documents of it."""
         fetched = self.adapters.source.fetch(self.deadline)
+        if self.settings.uploaded:
+            fetched = uploaded.fit(fetched, now=self.now())
         self.documents = document_set.build(fetched.bundle, self.settings)
         self.judged = judge(fetched, self.settings)
         return fetched
@@ -92,7 +108,14 @@ class Run:
                 self.adapters.clock.sleep(random.uniform(0.05, 0.2) * attempt)  # noqa: S311 (jitter)
             if self.deadline.passed:
                 break
-            found, decision = self._decide(remembered)
+            try:
+                found, decision = self._decide(remembered)
+            except RefusedError:
+                with contextlib.suppress(
+                    SinkError, SettingsError
+                ):  # the refusal is what a person must hear of
+                    self._put_back()
+                raise
             self._note(decision)
             if self.dry_run:
                 self._rehearse(decision)
@@ -120,21 +143,41 @@ class Run:
                 self.refetched = True  # a server of the cluster, or an agent, may only lag behind
                 self._pause()
                 self.fetched = self.fetch()
-            elif _has(decision, reports.TAMPERING) and not self.settled:
+            elif self._may_be_late(decision):
+                # A newer bundle's publisher may be between its JWKS and its manifest.
+                self.doubted = self.settled = True
+                self._pause()
+                self.fetched = self.fetch()
+            elif _has(decision, _UNSURE) and not self.settled:
                 self.settled = True  # another publisher may be between its JWKS and its manifest
                 self._pause()
             else:
                 break
         match decision:
             case Refuse(findings=findings):
-                raise _refused(self.adapters.sink.location, findings)
+                raise refused(self.adapters.sink.location, findings)
             case Publish() | Keep():
                 return found, decision
             case _:
                 assert_never(decision)
 
+    def _may_be_late(self, decision: Plan) -> bool:
+        """Tell whether the JWKS that would be overwritten may be newer than what was fetched.
+
+        Nothing accounts for it yet: its publisher may have fetched after this run did, and a key that is
+        revoked since would come back.
+        """
+        if not isinstance(decision, Publish) or self.begun or self.doubted:
+            return False
+        writes_jwks = any(write.document is self.documents.jwks for write in decision.documents)
+        return writes_jwks and _has(decision, reports.TAMPERING | {reports.UNFINISHED})
+
     def _pause(self) -> None:
         self.adapters.clock.sleep(min(SETTLE_SECONDS, self.deadline.remaining() / 4))
+
+    def _put_back(self) -> None:
+        """Write back what a newer publisher's manifest lists and this run overwrote before that was there."""
+        put_back(lambda: self._read(self.remembered), self.documents, self.overwrites, self._write_one)
 
     def _rehearse(self, decision: Publish | Keep) -> None:
         """Fail as the run would, as far as that can be told."""
@@ -145,18 +188,24 @@ class Run:
     def _is_news(self, manifest: Manifest) -> bool:
         return self.remembered is None or not self.remembered.says_the_same(manifest)
 
-    def remember(self, manifest: Manifest) -> ExitStatus:
-        """Keep what is published in the state file, if it says something new.
+    def conclude(self, manifest: Manifest) -> ExitStatus:
+        """Keep in the state file that what it announced is published: nothing is to be replaced any more.
 
-        A state file that cannot be written is a finding and an exit status: it must not stop a rotation.
+        Without this a takeover would look unfinished until the next rotation, and who puts the old documents
+        back would be taken for its rest.
         """
+        announced = bool(self.remembered and self.remembered.replaced)
+        return self._remember(replace(manifest, replaced=()), is_news=announced or self._is_news(manifest))
+
+    def _remember(self, manifest: Manifest, *, is_news: bool) -> ExitStatus:
+        """Write the state file; that it cannot be written is a finding and an exit status, no more."""
         memory = self.adapters.memory
-        if memory is None or not self._is_news(manifest):
+        if memory is None or not is_news:
             return ExitStatus.DONE
         try:
             memory.remember(manifest.dumps())
         except SinkError as error:
-            self._report(_not_remembered(error))
+            self._report(not_remembered(error))
             return error.exit_status
         self.remembered = manifest
         return ExitStatus.DONE
@@ -199,8 +248,10 @@ class Run:
 
     def _read(self, remembered: Manifest | None) -> Found:
         sink = self.adapters.sink
-        objects = [sink.read(path, self.deadline) for path in self.settings.paths]
-        return Found.of(objects, remembered=remembered, where=sink.location)
+        # The manifest first, so that its generation vouches for the documents: whoever replaces them after
+        # this, and ends, has replaced the manifest, and the write that is conditioned on it fails.
+        last_written_first = [sink.read(path, self.deadline) for path in reversed(self.settings.paths)]
+        return Found.of(reversed(last_written_first), remembered=remembered, where=sink.location)
 
     def _plan(self, found: Found) -> Plan:
         wanted = Wanted(
@@ -210,11 +261,16 @@ class Run:
             documents=self.documents,
             publisher_version=__version__,
             public_urls=self.adapters.sink.public_urls,
+            used=self.used,
+            used_at=self.fetched.witness.issued_at if self.fetched.witness else None,
+            left_out=self.fetched.left_out,
         )
         return plan(found, wanted, overrides=self.overrides, now=self.now(), replaced=self.replaced)
 
     def _note(self, decision: Publish | Keep) -> None:
         for finding in decision.findings:
+            if finding.code == reports.UNFINISHED and self.begun:
+                continue  # by this run itself, maybe by a write whose reply was lost; or a lost race
             self._report(finding)
         self.replaced = decision.manifest.replaced
         if self.changes is None and isinstance(decision, Publish):
@@ -226,12 +282,14 @@ class Run:
             self.adapters.notice(finding)
 
     def _write(self, decision: Publish | Keep) -> None:
+        self.begun = True
         if isinstance(decision, Publish):
             # First of all: what this run is about to write must never be a stranger's to the next one.
-            self.remember(decision.manifest)
+            self._remember(decision.manifest, is_news=self._is_news(decision.manifest))
         for write in _documents(decision):
             stored = self._write_one(write)
             self.written.append(write.document.path)
+            self.overwrites.append(write)
             self._read_back(write, stored)
         self._write_one(decision.manifest_write)
 
@@ -266,24 +324,3 @@ def _has(decision: Plan, codes: Collection[str]) -> bool:
 def _confirmed_meanwhile(found: Found, decision: Keep, started: datetime) -> bool:
     there = found.manifest
     return there is not None and there.confirmed_at >= started and there.says_the_same(decision.manifest)
-
-
-def _not_remembered(error: SinkError) -> Finding:
-    return Finding(
-        code="MEM001",
-        severity=Severity.ERROR,
-        where=error.where,
-        what=f"what was published could not be remembered: {error.what}",
-        remedy=error.remedy,
-    )
-
-
-def _refused(where: str, findings: tuple[Finding, ...]) -> RefusedError:
-    needed = dict.fromkeys(
-        f"--{rules.OVERRIDE_OF[finding.code]}" for finding in findings if finding.code in rules.OVERRIDE_OF
-    )
-    remedy = " and ".join(f"{finding.code}: {finding.remedy}" for finding in findings)
-    if len(needed) > 1:
-        remedy += f" (an override needs all of {' '.join(needed)})"
-    what = "refused, nothing was changed: " + " and ".join(finding.what for finding in findings)
-    return RefusedError(where, what, remedy, findings=findings)

@@ -23,7 +23,7 @@ def fits(command: str, ran: Ran) -> Any:
     return ran.json
 
 
-@pytest.mark.parametrize("command", ["publish", "render", "check"])
+@pytest.mark.parametrize("command", ["publish", "render", "check", "explain"])
 def test_the_schemas_are_schemas(command: str) -> None:
     jsonschema.Draft202012Validator.check_schema(schema(command))
 

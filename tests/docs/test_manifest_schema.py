@@ -16,6 +16,9 @@ from tests.doubles import NOON, DictMemory
 from tests.worlds import MANIFEST, World, bundle
 
 SCHEMA: dict[str, Any] = json.loads((ROOT / "docs/schema/manifest.json").read_text())
+SINCE_ISSUE_5 = {"lead_time"}
+"""Members that manifests of older releases lack."""
+
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
 
@@ -71,11 +74,15 @@ def test_the_story_shows_what_is_usually_null_or_empty() -> None:
 
 def test_every_member_that_is_written_is_described_and_required() -> None:
     for manifest in TOLD.values():
-        assert set(manifest) == set(SCHEMA["properties"]) == set(SCHEMA["required"])
+        assert set(manifest) == set(SCHEMA["properties"]) == {*SCHEMA["required"], *SINCE_ISSUE_5}
         for name in ("documents", "keys", "replaced"):
             described = SCHEMA["properties"][name]["items"]
             for item in manifest[name]:
-                assert set(item) == set(described["properties"]) == set(described["required"])
+                added = SINCE_ISSUE_5 & set(described["properties"])
+                assert set(item) == set(described["properties"]) == {*described["required"], *added}
+        assert set(manifest["lead_time"]) == set(SCHEMA["properties"]["lead_time"]["properties"])
+        lead = SCHEMA["properties"]["keys"]["items"]["properties"]["lead_time"]
+        assert all(set(key["lead_time"]) == set(lead["properties"]) for key in manifest["keys"])
     described = SCHEMA["properties"]["override"]["anyOf"][1]
     assert set(TOLD["overridden"]["override"]) == set(described["properties"]) == set(described["required"])
 

@@ -1,19 +1,21 @@
 """The watch: what it serves, says and does next after each kind of read."""
 
+import json
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
+from publisher.bundle.fetched import Witness
 from publisher.errors import BundleError, PublisherError, RefusedError, SinkUnavailableError
 from publisher.findings import Finding, Severity
 from publisher.publication import succession, validation
 from publisher.serving import watch
 from publisher.serving.policy import ServePolicy, StalePolicy
-from publisher.serving.status import State, Status
+from publisher.serving.status import State, Status, to_json
 from publisher.serving.status_page import render_page
 from publisher.serving.watch import FIRST_PAUSE
-from tests.doubles import codes
+from tests.doubles import ListedSource, codes
 from tests.publications import Watched, published, rewrite_manifest
 from tests.worlds import JWKS, MANIFEST, World, bundle
 
@@ -228,8 +230,21 @@ class TestSleep:
         watched = Watched.over(published("a", "b"))
         watched.read()
         rotate_twice(watched.world)
+        # The manifest remembers what it replaced for an hour; only after that does nothing tell the descent.
+        watched.world.clock.advance(hours=1, minutes=2)
+        watched.world.publish(bundle("c", "d"))
         watched.read(**later)
         return watched
+
+    def test_who_missed_two_rotations_learns_from_the_manifest_how_one_followed_the_other(self) -> None:
+        watched = Watched.over(published("a", "b"))
+        watched.read()
+        rotate_twice(watched.world)
+        watched.world.publish(bundle("c", "d"))
+        watched.read(minutes=57)
+        assert watched.watch.snapshot is not None
+        assert [key.kid for key in watched.watch.snapshot.keys] == ["c", "d"]
+        assert not {"VAL007", "VAL013"} & set(codes(status(watched).findings))
 
     def test_a_watch_that_slept_for_a_stale_period_accepts_what_validates(self) -> None:
         watched = self.rotated(hours=1)
@@ -275,7 +290,7 @@ class TestSleep:
     def test_what_is_too_old_to_be_served_guards_nothing_any_more(self) -> None:
         watched = Watched.over(published("a", "b"))
         watched.read()
-        rotate_twice(watched.world)
+        watched.world.sink.objects = published("c", "d", at=watched.world.clock.now()).sink.objects
         for _ in range(46):
             watched.world.publish(bundle("c", "d"))
             watched.read(minutes=30)
@@ -290,7 +305,9 @@ class TestSleep:
         assert [key.kid for key in shown.serving.keys] == ["c", "d"]
 
     def test_a_watch_that_was_awake_does_not_however_long_it_lasts(self) -> None:
-        watched = self.rotated(minutes=57)
+        watched = Watched.over(published("a", "b"))
+        watched.read()
+        watched.world.sink.objects = published("thief", at=watched.world.clock.now()).sink.objects
         for _ in range(70):
             watched.read(minutes=1)
         assert status(watched).state is State.INVALID
@@ -299,3 +316,31 @@ class TestSleep:
 
 def test_the_codes_of_serving_are_its_own() -> None:
     assert not set(watch.CODES) & (set(validation.CODES) | set(succession.CODES))
+
+
+def test_margins_count_the_interval_of_this_function_and_a_key_in_a_hurry_is_found() -> None:
+    watched = Watched.over(published("a"))
+    watched.world.clock.advance(minutes=1)
+    watched.world.publish(source=ListedSource(bundle("a", "b"), witness=Witness(iss=None, kid="b")))
+    watched.read(seconds=30)
+    shown = status(watched)
+    assert shown.serving is not None
+    assert [key.margin for key in shown.serving.keys] == [None, -timedelta(seconds=760) - INTERVAL]
+    assert "LED002" in codes(shown.findings)
+    members = json.loads(to_json(shown))["publication"]["keys"]
+    assert [key["margin_seconds"] for key in members] == [None, -790]
+    assert [key["evidence"] for key in members] == [None, "seen"]
+    assert [key["needed_seconds"] for key in members] == [790, 790]
+    assert [key["available_seconds"] for key in members] == [None, 0]
+    assert "LED002" not in codes(status(watched, minutes=20).findings)
+
+
+def test_a_manifest_of_an_older_release_tells_no_margins() -> None:
+    world = published("a")
+    rewrite_manifest(world, lead_time=None)
+    watched = Watched.over(world)
+    watched.read()
+    shown = status(watched)
+    assert shown.serving is not None
+    assert [key.lead_time for key in shown.serving.keys] == [None]
+    assert json.loads(to_json(shown))["publication"]["keys"][0]["margin_seconds"] is None

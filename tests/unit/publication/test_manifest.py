@@ -77,6 +77,9 @@ def test_a_newer_schema_is_left_alone(manifest: Manifest) -> None:
         ("override", {"accepted": [1]}, "an array of strings"),
         ("replaced", {}, "an array"),
         ("keys", [], "no keys"),
+        ("lead_time", [], "not a JSON object"),
+        ("lead_time", {"needed_seconds": "760", "ca_ttl_seconds": None}, "a number of seconds"),
+        ("lead_time", {"needed_seconds": 760, "ca_ttl_seconds": 10**9 + 1}, "a number of seconds"),
     ],
 )
 def test_what_is_no_manifest_says_why(manifest: Manifest, member: str, value: Any, said: str) -> None:

@@ -1,4 +1,5 @@
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
@@ -6,6 +7,7 @@ from hypothesis import strategies as st
 from prometheus_client import Metric
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
+from publisher.publication.lead_time import KeyLeadTime
 from publisher.serving.metrics import CONTENT_TYPE, render_metrics
 from publisher.serving.status import Counters, State, Status
 from tests.statuses import KEYS, NOW, STATUSES, key, serving, status
@@ -122,3 +124,13 @@ def test_no_outside_text_breaks_a_line(one: str, other: str) -> None:
 def test_a_printable_kid_comes_back_as_it_is(kid: str) -> None:
     (sample,) = parse(status(State.FRESH, serving=serving(keys=(key(kid, -1, 1),))))["key"].samples
     assert sample.labels["kid"] == kid
+
+
+def test_a_margin_is_told_where_it_is_known() -> None:
+    lead = KeyLeadTime(
+        kid="a", thumbprint="t", needed=timedelta(seconds=760), available=timedelta(seconds=60)
+    )
+    known, unknown = replace(key("a", -1, 1), lead_time=lead), key("b", -1, 1)
+    families = parse(status(State.FRESH, serving=serving(keys=(known, unknown))))
+    (sample,) = families["key_lead_time_margin_seconds"].samples
+    assert (sample.labels["kid"], sample.value) == ("a", -700)

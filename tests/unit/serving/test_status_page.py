@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from publisher.findings import Severity
+from publisher.publication.lead_time import KeyLeadTime
 from publisher.serving.plain_time import DAY, duration, relative, tick
 from publisher.serving.status import State
 from publisher.serving.status_page import (
@@ -244,3 +245,12 @@ def _luminance(colour: str) -> float:
         part / 12.92 if part <= 0.04045 else ((part + 0.055) / 1.055) ** 2.4 for part in parts
     )
     return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def test_a_margin_is_shown_where_it_is_known() -> None:
+    lead = KeyLeadTime(kid="a", thumbprint="t", needed=timedelta(minutes=12), available=timedelta(0))
+    keys = (replace(key("a", -1, 1), lead_time=lead), key("b", -1, 1))
+    page = render_page(status(State.FRESH, serving=serving(keys=keys))).decode()
+    assert page.count("margin -12 min,") == 1
+    assert page.count("margin of its lead time -12 min") == 1
+    Page(page.encode())

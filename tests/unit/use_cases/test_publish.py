@@ -33,7 +33,7 @@ def test_changed_documents_are_read_back_before_the_manifest() -> None:
     world = World()
     world.publish(bundle("a"))
     assert world.sink.log == [
-        *(f"read {path}" for path in (JWKS, CONFIGURATION, MANIFEST)),
+        *(f"read {path}" for path in (MANIFEST, CONFIGURATION, JWKS)),
         f"write {JWKS}",
         f"read {JWKS}",
         f"write {CONFIGURATION}",
@@ -279,7 +279,9 @@ class TestStateFile:
         world.publish(bundle("a"))
         assert memory.remembered == 1
         world.publish(bundle("a", "b"))
-        assert memory.remembered == 2, "before the first write, and no more after the last"
+        assert memory.remembered == 3, "before the first write, and after the last: no more to replace"
+        world.publish(bundle("a", "b"))
+        assert memory.remembered == 3
 
     def test_a_broken_one_is_an_error_of_its_own(self) -> None:
         world = World(memory=DictMemory(b"{"))
@@ -295,7 +297,7 @@ class TestStateFile:
         world.publish(bundle("a", "b"))
         memory.manifest = old
         assert world.publish(bundle("a", "b")).findings == ()
-        assert memory.remembered == 3
+        assert memory.remembered == 4
 
     def test_one_that_cannot_be_written_stops_no_rotation_but_is_no_success(self) -> None:
         memory = DictMemory()
@@ -391,7 +393,8 @@ class TestSecondLook:
             world.sink.put(MANIFEST, finished.body, finished.headers)
 
         world.clock.while_sleeping = finish
-        outcome = world.publish(bundle("a", sequence_number=1), bundle("a", "b", sequence_number=2))
+        lagging = bundle("a", sequence_number=1)
+        outcome = world.publish(lagging, lagging, bundle("a", "b", sequence_number=2))
         assert outcome.manifest.sequence_number == 2
         assert world.clock.slept[:2] == [1.0, 1.0], "once for the stranger, once for the lag"
 
@@ -558,7 +561,7 @@ class TestJudgement:
         ("iss", "found"), [(str(ISSUER), []), (None, ["ISS001"]), (f"{ISSUER}/", ["ISS002"])]
     )
     def test_the_iss_of_tokens_is_compared_byte_for_byte(self, iss: str | None, found: list[str]) -> None:
-        outcome = World().publish(source=ListedSource(bundle("a"), witness=Witness(iss=iss)))
+        outcome = World().publish(source=ListedSource(bundle("a"), witness=Witness(iss=iss, kid="a")))
         assert codes(outcome.findings) == found
         assert all("jwt_issuer" in finding.remedy for finding in outcome.findings)
 
