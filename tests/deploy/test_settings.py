@@ -11,8 +11,9 @@ import pytest
 from publisher.errors import SettingsError
 from publisher.publication.document_set import PublicationSettings
 from publisher.settings.check_target import CheckTarget
+from publisher.settings.gcp import GCP_COMMANDS, gcp_options_of
 from publisher.settings.layers import Layers
-from publisher.settings.options import CHECK, COMMANDS, PUBLISH, Kind, Option, Scope, options_of
+from publisher.settings.options import CHECK, COMMANDS, PUBLISH, WATCH, Kind, Option, Scope, options_of
 from publisher.settings.run import RunSettings, read_file, read_run, select
 from publisher.settings.targets import PublishTarget, refuse_clashes
 from tests.deploy.unit_files import (
@@ -67,14 +68,31 @@ SHIPPED = {
         name: command_of(read_unit(SYSTEMD / name))[1:]
         for name in unit_names(".service")
         if command_of(read_unit(SYSTEMD / name))[0] == PROGRAM
+        and command_of(read_unit(SYSTEMD / name))[1] != "gcp"
     },
     **{f"cron {number}": shlex.split(text) for number, text in enumerate(commands_of_cron(), 1)},
 }
 
 
+GCP = {
+    name: words[2:]
+    for name in unit_names(".service")
+    if (words := command_of(read_unit(SYSTEMD / name)))[:2] == [PROGRAM, "gcp"]
+}
+"""The units of the Google side: the command and its words. They have no settings file."""
+
+
+@pytest.mark.parametrize("name", GCP)
+def test_a_shipped_gcp_command_has_only_options_that_there_are(name: str) -> None:
+    command, *rest = GCP[name]
+    assert command in GCP_COMMANDS
+    flags = {option.flag for option in gcp_options_of(command)}
+    assert {word.partition("=")[0] for word in rest if word.startswith("--")} <= flags
+
+
 def test_units_and_crontab_both_publish_and_check() -> None:
     found = sorted((name.split()[0] == "cron", words[0]) for name, words in SHIPPED.items())
-    assert found == [(False, CHECK), (False, PUBLISH), (True, CHECK), (True, PUBLISH)]
+    assert found == [(False, CHECK), (False, PUBLISH), (False, WATCH), (True, CHECK), (True, PUBLISH)]
 
 
 @pytest.mark.parametrize("name", SHIPPED)
@@ -103,11 +121,19 @@ def test_the_example_holds_two_publications_that_may_run_side_by_side() -> None:
 
 
 def test_each_publication_of_the_example_remembers_below_the_state_directory_of_the_unit() -> None:
-    (directory,) = read_unit(SYSTEMD / "spire-oidc-publisher.service")["Service"]["StateDirectory"]
-    assert Path("/var/lib", directory) == STATE
+    for name in ("spire-oidc-publisher.service", "spire-oidc-publisher-watch.service"):
+        (directory,) = read_unit(SYSTEMD / name)["Service"]["StateDirectory"]
+        assert Path("/var/lib", directory) == STATE
     files = [target.state_file for target in targets().values()]
     assert [file and file.parent for file in files] == [STATE, STATE]
     assert len(set(files)) == len(files)
+
+
+def test_the_metrics_file_of_the_example_is_where_the_unit_may_write_and_the_node_exporter_reads() -> None:
+    for command in (PUBLISH, WATCH, CHECK):
+        run = read_run(layers(command))
+        file = STATE / "spire-oidc-publisher.prom"
+        assert run.metrics_file == (None if command == CHECK else file)
 
 
 def test_the_example_repeats_the_defaults_that_it_explains() -> None:

@@ -36,10 +36,13 @@ def test_verify_would_notice_a_misspelt_directive(tmp_path: Path) -> None:
 
 
 @needs_analyze
+@pytest.mark.parametrize("service", ["spire-oidc-publisher.service", "spire-oidc-publisher-watch.service"])
 @pytest.mark.parametrize("example", EXAMPLES)
-def test_verify_has_nothing_to_say_with_an_example_drop_in(tmp_path: Path, example: str) -> None:
-    folder = with_example(installed(tmp_path), example)
-    done = systemd_analyze("verify", "--man=no", "./spire-oidc-publisher.service", cwd=folder)
+def test_verify_has_nothing_to_say_with_an_example_drop_in(
+    tmp_path: Path, example: str, service: str
+) -> None:
+    folder = with_example(installed(tmp_path), example, service)
+    done = systemd_analyze("verify", "--man=no", f"./{service}", cwd=folder)
     ours = [line for line in done.stderr.splitlines() if "spire-oidc-publisher" in line]
     assert (done.returncode, ours) == (0, []), done.stderr
 

@@ -1,11 +1,14 @@
 """What the shipped units promise, read from their own lines."""
 
+import signal
 from pathlib import Path
 
 import pytest
 
 from publisher.cli.runs import GRACE_SECONDS
+from publisher.cli.service import STOP_SECONDS, TURN
 from publisher.errors import ExitStatus
+from publisher.settings.options import named
 from tests.deploy.unit_files import (
     PROGRAM,
     SETTINGS,
@@ -19,6 +22,7 @@ from tests.deploy.unit_files import (
 )
 
 PUBLISHER, CHECK = "spire-oidc-publisher.service", "spire-oidc-publisher-check.service"
+WATCH = "spire-oidc-publisher-watch.service"
 ALERT = "spire-oidc-publisher-alert@.service"
 
 
@@ -79,8 +83,9 @@ def test_the_publisher_has_a_user_that_an_agent_can_know() -> None:
     assert "DynamicUser" not in service
 
 
-def test_sockets_below_tmp_stay_in_sight_and_tmp_is_not_written() -> None:
-    service = read_unit(SYSTEMD / PUBLISHER)["Service"]
+@pytest.mark.parametrize("name", [PUBLISHER, WATCH])
+def test_sockets_below_tmp_stay_in_sight_and_tmp_is_not_written(name: str) -> None:
+    service = read_unit(SYSTEMD / name)["Service"]
     # DynamicUser= would imply a private /tmp; so would a folder that hides /tmp.
     hiding = {"PrivateTmp", "DynamicUser", "TemporaryFileSystem", "InaccessiblePaths", "RootDirectory"}
     assert not hiding & service.keys()
@@ -88,7 +93,7 @@ def test_sockets_below_tmp_stay_in_sight_and_tmp_is_not_written() -> None:
     assert "ReadWritePaths" not in service
 
 
-@pytest.mark.parametrize("name", [PUBLISHER, CHECK])
+@pytest.mark.parametrize("name", [PUBLISHER, WATCH, CHECK])
 def test_the_network_is_unix_and_internet_only_and_nothing_listens(name: str) -> None:
     service = read_unit(SYSTEMD / name)["Service"]
     assert service["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6"]
@@ -125,3 +130,63 @@ def test_the_watchman_needs_neither_the_publisher_nor_its_user_nor_its_host() ->
     assert "spire" not in " ".join(related)
     assert command_of(unit)[:4] == [PROGRAM, "check", "--config", SETTINGS]
     assert "--require-manifest" in command_of(unit)
+
+
+WALLS = {
+    "ProtectSystem", "ProtectHome", "PrivateDevices", "DevicePolicy", "ProtectProc", "ProcSubset",
+    "ProtectControlGroups", "ProtectKernelLogs", "ProtectKernelModules", "ProtectKernelTunables",
+    "ProtectClock", "ProtectHostname", "RemoveIPC", "KeyringMode", "NoNewPrivileges", "CapabilityBoundingSet",
+    "AmbientCapabilities", "PrivateUsers", "RestrictNamespaces", "RestrictRealtime", "RestrictSUIDSGID",
+    "LockPersonality", "MemoryDenyWriteExecute", "SystemCallArchitectures", "SystemCallFilter",
+    "SystemCallErrorNumber", "RestrictAddressFamilies", "SocketBindDeny", "LimitCORE", "MemoryMax", "UMask",
+}  # fmt: skip
+IDENTITY = {"User", "Group", "StateDirectory", "StateDirectoryMode", "ConfigurationDirectory"}
+
+
+def test_the_watch_has_the_walls_the_user_and_the_state_of_the_run() -> None:
+    run, watch = (read_unit(SYSTEMD / name)["Service"] for name in (PUBLISHER, WATCH))
+    for name in sorted(WALLS | IDENTITY):
+        assert watch[name] == run[name], name
+    job = {"Type", "ExecStart", "TimeoutStartSec", "Restart", "TasksMax"}
+    assert run.keys() - WALLS - IDENTITY == job
+    notified = {"NotifyAccess", "TimeoutStopSec", "SuccessExitStatus", "WatchdogSec", "RestartSec"}
+    assert watch.keys() - WALLS - IDENTITY == job | notified | {"RestartPreventExitStatus"}
+
+
+def test_timer_and_watch_exclude_each_other() -> None:
+    # Either way round: a conflict counts for both, whichever of the two names it.
+    assert only(read_unit(SYSTEMD / WATCH), "Unit", "Conflicts") == "spire-oidc-publisher.timer"
+    # The one-shot service itself is what a person starts beside the watch, for an override.
+    assert only(read_unit(SYSTEMD / WATCH), "Install", "Also") == "spire-oidc-publisher-check.timer"
+
+
+def test_the_watch_is_supervised_by_its_own_word_and_by_nothing_else() -> None:
+    unit = read_unit(SYSTEMD / WATCH)
+    service = unit["Service"]
+    assert (service["Type"], service["NotifyAccess"]) == (["notify"], ["main"])
+    assert command_of(unit)[:4] == [PROGRAM, "watch", "--config", SETTINGS]
+    assert not only(unit, "Service", "ExecStart").startswith(("-", "+", "!"))
+    # A turn of the loop feeds the watchdog; several may be late on a busy machine.
+    assert seconds(only(unit, "Service", "WatchdogSec")) >= 6 * TURN
+    assert STOP_SECONDS < seconds(only(unit, "Service", "TimeoutStopSec")) <= 10
+
+
+def test_the_watch_is_started_again_unless_a_person_has_to_act() -> None:
+    unit = read_unit(SYSTEMD / WATCH)
+    assert only(unit, "Service", "Restart") == "always"
+    assert only(unit, "Unit", "StartLimitIntervalSec") == "0"
+    assert 1 <= seconds(only(unit, "Service", "RestartSec")) <= 30
+    final = [ExitStatus(int(status)) for status in only(unit, "Service", "RestartPreventExitStatus").split()]
+    assert final == [ExitStatus.USAGE, ExitStatus.SETTINGS]
+    # 128 and SIGTERM: stopped as asked, in the middle of a round.
+    assert only(unit, "Service", "SuccessExitStatus") == str(128 + signal.SIGTERM)
+    assert only(unit, "Unit", "OnFailure") == "spire-oidc-publisher-alert@%p.service"
+    assert not [name for name in unit["Unit"] if name.startswith(("Condition", "Assert"))]
+
+
+def test_the_listener_s_drop_in_allows_the_one_port_that_it_names() -> None:
+    service = read_unit(SYSTEMD / "examples" / "metrics-listen.conf")["Service"]
+    (setting,) = service["Environment"]
+    variable, _, address = setting.partition("=")
+    assert variable == named("metrics-listen").variable
+    assert address == "127.0.0.1:" + only({"Service": service}, "Service", "SocketBindAllow").split(":")[-1]

@@ -97,9 +97,9 @@ def installed(folder: Path) -> Path:
     return folder
 
 
-def with_example(folder: Path, name: str) -> Path:
+def with_example(folder: Path, name: str, service: str = "spire-oidc-publisher.service") -> Path:
     """Put one of the example drop-ins beside the copied publisher's unit."""
-    drop_ins = folder / "spire-oidc-publisher.service.d"
+    drop_ins = folder / f"{service}.d"
     drop_ins.mkdir()
     shutil.copy(SYSTEMD / "examples" / name, drop_ins / name)
     return folder
