@@ -176,7 +176,7 @@ def replace(folder: int, name: str, body: bytes) -> None:
         OSError: not written.
 
     """
-    unfinished = f"{MARK}.{name}.unfinished"
+    unfinished = _unfinished(name)
     with suppress(FileNotFoundError):
         os.unlink(unfinished, dir_fd=folder)
     descriptor = os.open(unfinished, _NEW, 0o600, dir_fd=folder)
@@ -196,15 +196,42 @@ def replace(folder: int, name: str, body: bytes) -> None:
 
 def _walk(here: int, folders: Iterable[str], opened: ExitStack, *, make: bool) -> int:
     for name in folders:
-        made = make and _make_folder(here, name)
-        below = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
+        try:
+            below = os.open(name, _FOLDER | os.O_NOFOLLOW, dir_fd=here)
+        except FileNotFoundError:
+            if not make:
+                raise
+            below = _make_folder(here, name)
         opened.callback(os.close, below)
-        if made:
-            os.fchmod(below, FOLDER_MODE)
-            _give_to_owner_of(here, below)
-            os.fsync(here)
         here = below
     return here
+
+
+def _make_folder(parent: int, name: str) -> int:
+    """Make a folder and open it. It gets its name last: a killed run leaves none that nobody may enter."""
+    unfinished = _unfinished(name)
+    with suppress(FileNotFoundError):
+        os.rmdir(unfinished, dir_fd=parent)
+    os.mkdir(unfinished, FOLDER_MODE, dir_fd=parent)
+    with ExitStack() as undoing:
+        undoing.callback(_remove_folder, parent, unfinished)
+        made = os.open(unfinished, _FOLDER | os.O_NOFOLLOW, dir_fd=parent)
+        undoing.callback(os.close, made)
+        os.fchmod(made, FOLDER_MODE)  # whatever the umask
+        _give_to_owner_of(parent, made)
+        os.rename(unfinished, name, src_dir_fd=parent, dst_dir_fd=parent)
+        os.fsync(parent)
+        undoing.pop_all()
+    return made
+
+
+def _remove_folder(parent: int, name: str) -> None:
+    with suppress(OSError):
+        os.rmdir(name, dir_fd=parent)
+
+
+def _unfinished(name: str) -> str:
+    return f"{MARK}.{name}.unfinished"
 
 
 def _lock_place(where: str, name: str) -> str:
@@ -213,11 +240,34 @@ def _lock_place(where: str, name: str) -> str:
 
 def _lock_file(folder: int, name: str, where: str) -> int:
     try:
-        lock = os.open(name, _LOCK | os.O_CREAT | os.O_EXCL, LOCK_MODE, dir_fd=folder)
-    except FileExistsError:
         return _existing_lock(folder, name, where)
-    os.fchmod(lock, LOCK_MODE)  # a umask must not take it from its owner
-    _give_to_owner_of(folder, lock)
+    except FileNotFoundError:
+        pass
+    try:
+        try:
+            return _make_lock(folder, name, nameless=True)
+        except FileExistsError:
+            raise
+        except OSError:  # not every disk can: there it has its name a moment too early
+            return _make_lock(folder, name, nameless=False)
+    except FileExistsError:  # another publisher was quicker
+        return _existing_lock(folder, name, where)
+
+
+def _make_lock(folder: int, name: str, *, nameless: bool) -> int:
+    """Make a lock whole before it gets its name: a killed run must leave none that its owner may not open."""
+    with ExitStack() as undoing:
+        if nameless:
+            lock = os.open(".", os.O_TMPFILE | os.O_RDWR | os.O_CLOEXEC, LOCK_MODE, dir_fd=folder)
+        else:
+            lock = os.open(name, _LOCK | os.O_CREAT | os.O_EXCL, LOCK_MODE, dir_fd=folder)
+        undoing.callback(os.close, lock)
+        os.fchmod(lock, LOCK_MODE)  # a umask must not take it from its owner
+        _give_to_owner_of(folder, lock)
+        if nameless:
+            # Through the link in /proc a file without a name gets one: open(2), O_TMPFILE.
+            os.link(f"/proc/self/fd/{lock}", name, dst_dir_fd=folder, follow_symlinks=True)
+        undoing.pop_all()
     return lock
 
 
@@ -250,15 +300,6 @@ def _taken(lock: int, where: str) -> bool:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-    return True
-
-
-def _make_folder(parent: int, name: str) -> bool:
-    """Make a folder; tell whether it is new."""
-    try:
-        os.mkdir(name, FOLDER_MODE, dir_fd=parent)
-    except FileExistsError:
-        return False
     return True
 
 

@@ -8,16 +8,28 @@ import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote, urlsplit
 
 from tests.emulator.faults import Fault, Kind, google_error
 from tests.emulator.server import Emulator
 
 _HOP_BY_HOP = {"connection", "transfer-encoding", "content-length", "keep-alive", "date"}
+_NAME_WITHIN = 512
+"""An upload names its object at the start of its body, before the content."""
 _NO_LINGER = struct.pack("ii", 1, 0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Held:
+    """A request that was sent and has not arrived yet."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
 
 
 class FaultProxy:
@@ -29,6 +41,8 @@ class FaultProxy:
         self.connections = 0
         self.denied: set[str] = set()
         """Permissions that the caller lacks: storage.objects.get, list, create, delete."""
+        self.held: list[Held] = []
+        """Requests on their way, by Kind.HOLD."""
         self._faults: list[Fault] = []
         self._lock = threading.Lock()
         self.stopped = threading.Event()
@@ -53,18 +67,43 @@ class FaultProxy:
             self.requests.clear()
             self._faults.clear()
             self.denied.clear()
+            self.held.clear()
             self.connections = 0
 
-    def seen(self, method: str, target: str) -> Fault | None:
-        """Count a request and give what shall happen to it."""
+    def seen(self, method: str, target: str, start: bytes = b"") -> Fault | None:
+        """Count a request and give what shall happen to it; `start` is the first of its body."""
+        named = _object(target, start)
         with self._lock:
             self.requests.append((method, target))
             for place, fault in enumerate(self._faults):
-                if fault.method in {None, method}:
+                if fault.method in {None, method} and fault.where(method, named):
                     left = replace(fault, times=fault.times - 1)
                     self._faults[place : place + 1] = [left] if left.times else []
                     return fault
         return None
+
+    def hold(self, request: Held) -> None:
+        """Keep a request that its sender believes to be lost."""
+        with self._lock:
+            self.held.append(request)
+
+    def deliver(self, request: Held) -> tuple[int, dict[str, str], bytes]:
+        """Let the server have a request, whoever sent it and is dead by now; give its answer."""
+        there = http.client.HTTPSConnection(
+            urlsplit(self.emulator.url).netloc, timeout=20, context=self.emulator.tls
+        )
+        try:
+            headers = {
+                name: value
+                for name, value in request.headers.items()
+                if name.lower() not in _HOP_BY_HOP | {"host"}
+            }
+            there.request(request.method, request.target, body=request.body or None, headers=headers)
+            answer = there.getresponse()
+            kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
+            return answer.status, kept, answer.read()
+        finally:
+            there.close()
 
     def connected(self) -> None:
         with self._lock:
@@ -100,6 +139,14 @@ def running_fault_proxy(emulator: Emulator) -> Iterator[FaultProxy]:
         proxy.stop()
 
 
+def _object(target: str, start: bytes) -> str:
+    """Give the object that a request is about, as `bucket/name`."""
+    bucket, _, rest = target.partition("/b/")[2].partition("/o")
+    named = re.search(rb'"name": *"([^"]+)"', start)
+    name = named[1].decode() if named else unquote(rest.partition("?")[0].removeprefix("/"))
+    return f"{bucket}/{name}"
+
+
 class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
@@ -132,12 +179,20 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _exchange(self) -> None:
         proxy = self.server.proxy
-        body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault = proxy.seen(self.command, self.path)
+        length = int(self.headers.get("Content-Length", 0))
+        start = self.rfile.read(min(length, _NAME_WITHIN))
+        fault = proxy.seen(self.command, self.path, start)
+        if fault and fault.kind is Kind.RESET_EARLY:
+            self._break()
+            return
+        body = start + self.rfile.read(length - len(start))
         match fault:
             case Fault(kind=Kind.ANSWER):
                 self._answer(fault.status, dict(fault.headers), fault.body)
             case Fault(kind=Kind.RESET):
+                self._break()
+            case Fault(kind=Kind.HOLD):
+                proxy.hold(self._request(body))
                 self._break()
             case Fault(kind=Kind.STALL):
                 proxy.stopped.wait(fault.seconds)
@@ -168,12 +223,16 @@ class _Handler(BaseHTTPRequestHandler):
             case Fault(kind=Kind.TRUNCATE):
                 self._answer(status, headers, answer, sent=len(answer) // 2)
                 self.close_connection = True
+            case Fault(kind=Kind.CUT):
+                self._answer(status, headers, answer, sent=len(answer) // 2)
+                self._break()
             case Fault(kind=Kind.DRIP):
                 self._answer(status, headers, answer, sent=0)
-                for byte in answer:
-                    if self.server.proxy.stopped.wait(fault.seconds):
-                        break
-                    self.wfile.write(bytes([byte]))
+                self._drip(answer, fault.seconds)
+            case Fault(kind=Kind.DRIP_HEAD):
+                head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
+                text = f"HTTP/1.1 {status} Told\r\nContent-Length: {len(answer)}\r\n{head}\r\n".encode()
+                self._drip(text + answer, fault.seconds)
             case Fault(kind=Kind.CORRUPT):
                 self._answer(status, headers, bytes([answer[0] ^ 1]) + answer[1:])
             case Fault(kind=Kind.REPLACE_BODY):
@@ -189,21 +248,17 @@ class _Handler(BaseHTTPRequestHandler):
             case _:
                 self._break()
 
+    def _drip(self, octets: bytes, seconds: float) -> None:
+        for octet in octets:
+            if self.server.proxy.stopped.wait(seconds):
+                break
+            self.wfile.write(bytes([octet]))
+
     def _ask(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        emulator = self.server.proxy.emulator
-        there = http.client.HTTPSConnection(urlsplit(emulator.url).netloc, timeout=20, context=emulator.tls)
-        try:
-            headers = {
-                name: value
-                for name, value in self.headers.items()
-                if name.lower() not in _HOP_BY_HOP | {"host"}
-            }
-            there.request(self.command, self.path, body=body or None, headers=headers)
-            answer = there.getresponse()
-            kept = {name: value for name, value in answer.getheaders() if name.lower() not in _HOP_BY_HOP}
-            return answer.status, kept, answer.read()
-        finally:
-            there.close()
+        return self.server.proxy.deliver(self._request(body))
+
+    def _request(self, body: bytes) -> Held:
+        return Held(method=self.command, target=self.path, headers=dict(self.headers.items()), body=body)
 
     def _answer(self, status: int, headers: dict[str, str], body: bytes, *, sent: int | None = None) -> None:
         self.send_response(status)

@@ -1,7 +1,7 @@
 """What the fault proxy may do to one exchange, each as one word of a test."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -25,14 +25,27 @@ class Kind(Enum):
     """Ask the server; change its `headers`, remove those that are empty."""
     LOSE_REPLY = auto()
     """Ask the server; break the connection instead of sending its answer."""
+    RESET_EARLY = auto()
+    """Break the connection before the request's body is read; the server is not asked."""
+    CUT = auto()
+    """Ask the server; send its headers and half of its body, then break the connection."""
+    DRIP_HEAD = auto()
+    """Ask the server; send its status line and headers byte by byte, `seconds` apart."""
+    HOLD = auto()
+    """Keep the request for `FaultProxy.deliver`, break the connection; the server is not asked yet."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Fault:
-    """One thing that goes wrong with the next `times` requests of a method (None: any)."""
+    """One thing that goes wrong with the next `times` requests of a method (None: any).
+
+    `where` chooses among them by method and object (`bucket/name`). It is asked about every request while
+    this waits, under a lock and in their order, so that it may count.
+    """
 
     kind: Kind
     method: str | None = None
+    where: Callable[[str, str], bool] = lambda _method, _object: True
     times: int = 1
     status: int = 200
     body: bytes = b""

@@ -1,0 +1,3 @@
+from tests.cli.conftest import own_logs
+
+__all__ = ["own_logs"]
