@@ -1,6 +1,6 @@
 """Make click's options of the option table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import click
@@ -12,9 +12,14 @@ _F = TypeVar("_F", bound=Callable[..., Any])
 
 def settings_of(command: str) -> Callable[[_F], _F]:
     """Decorate a command with its options; the function gets their raw values, None where not typed."""
+    return flags_of(options_of(command))
+
+
+def flags_of(options: Sequence[Option]) -> Callable[[_F], _F]:
+    """Decorate a command with these options, as `settings_of` does."""
 
     def decorate(function: _F) -> _F:
-        for option in reversed(options_of(command)):
+        for option in reversed(options):
             function = _click_option(option)(function)
         return function
 

@@ -1,0 +1,124 @@
+"""What `gcp setup` does: the wanted state, its text, the comparison, the change."""
+
+import logging
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from publisher import logs
+from publisher.cli.gcp.setup_report import Report, json_document, script_text, terraform_text
+from publisher.cli.printing import colour, is_coloured, put
+from publisher.errors import ExitStatus
+from publisher.findings import Finding
+from publisher.gcp.setup_apply import Comparison, apply, compare
+from publisher.gcp.setup_plan import X509, Difference, Oidc, Wanted
+from publisher.ports import Deadline
+from publisher.settings.gcp import GcpReader
+from publisher.settings.gcp_setup import SetupTarget
+from publisher.wiring.clock import SystemClock
+from publisher.wiring.gcp_setup import iam_api, x509_source
+
+if TYPE_CHECKING:
+    from publisher.gcp.certificate import Certificate
+
+_LOG = logging.getLogger(__name__)
+
+
+def work(reader: GcpReader) -> ExitStatus:
+    """Print, compare or apply.
+
+    Raises:
+        PublisherError: as the help of the command says of its exit statuses.
+
+    """
+    target = SetupTarget.read(reader)
+    deadline = Deadline(SystemClock(), target.timeout)
+    wanted, findings = _wanted(target, deadline)
+    for finding in findings:
+        logs.log_finding(_LOG, finding, dry_run=False)
+    report = Report(findings=findings, kept=_keep(target, wanted))
+    if not (target.compare or target.apply):
+        _print(target, wanted, report)
+        return ExitStatus.DONE
+    with iam_api(reader.environment, deadline) as api:
+        comparison = compare(api, wanted)
+        # Shown before anything is done: a run that is refused has said what it would have changed.
+        if target.form != "json":
+            _show(comparison, wanted)
+        if target.apply:
+            apply(api, wanted, comparison, accept_disjoint_anchors=target.accept_disjoint_anchors)
+    status = ExitStatus.FOUND if target.compare and not comparison.equal else ExitStatus.DONE
+    if target.form == "json":
+        put(json_document(target, wanted, report, status, comparison=comparison))
+    elif target.apply and not comparison.equal:
+        put(f"done, and read back: {wanted.provider.name}\n")
+    return status
+
+
+def _wanted(target: SetupTarget, deadline: Deadline) -> tuple[Wanted, tuple[Finding, ...]]:
+    if target.issuer is not None:
+        trust: Oidc | X509 = Oidc(issuer=target.issuer, allowed_audiences=target.allowed_audiences)
+        found: tuple[Finding, ...] = ()
+    else:
+        trust, found = _trust(target, deadline)
+    wanted = Wanted(
+        provider=target.provider,
+        trust=trust,
+        mapping=target.mapping,
+        service_account=target.service_account,
+        members=tuple(member for _, member in target.members),
+    )
+    return wanted, (*target.findings(), *found)
+
+
+def _trust(target: SetupTarget, deadline: Deadline) -> tuple[X509, tuple[Finding, ...]]:
+    # Imported here: a provider for JWT-SVIDs needs neither gRPC nor certificates.
+    from publisher.gcp.trust_store import TrustStore, rotation_findings  # noqa: PLC0415
+
+    assert target.source is not None
+    source = x509_source(target.source, target.trust_domain, target.ca_file)
+    store, expired = TrustStore.mirror(
+        source.fetch(deadline),
+        _intermediates(target.intermediates, deadline),
+        trust_domain=target.trust_domain,
+        now=deadline.clock.now(),
+        where=source.where,
+    )
+    rotation = rotation_findings(store, every=target.setup_every, where=source.where)
+    return X509(trust_store=store), (*expired, *rotation)
+
+
+def _intermediates(path: Path | None, deadline: Deadline) -> "tuple[Certificate, ...]":
+    if path is None:
+        return ()
+    from publisher.gcp.x509_authorities import FileAuthorities  # noqa: PLC0415 (as above)
+
+    return FileAuthorities(str(path)).fetch(deadline)
+
+
+def _keep(target: SetupTarget, wanted: Wanted) -> Difference | None:
+    """Write the trust store to its file, unless this run changes nothing, and say what is new in it."""
+    if target.trust_store is None or isinstance(wanted.trust, Oidc):
+        return None
+    from publisher.gcp import trust_store_file  # noqa: PLC0415 (as above)
+
+    difference = trust_store_file.difference(target.trust_store, wanted.trust.trust_store)
+    if difference is not None and not target.compare:
+        trust_store_file.write(target.trust_store, wanted.trust.trust_store)
+    return difference
+
+
+def _print(target: SetupTarget, wanted: Wanted, report: Report) -> None:
+    match target.form:
+        case "terraform":
+            put(terraform_text(target, wanted, report))
+        case "json":
+            put(json_document(target, wanted, report, ExitStatus.DONE))
+        case _:
+            put(script_text(target, wanted, report))
+
+
+def _show(comparison: Comparison, wanted: Wanted) -> None:
+    coloured = is_coloured(sys.stdout, os.environ)
+    put("".join(f"{colour(line[0], line, coloured=coloured)}\n" for line in comparison.lines(wanted)))

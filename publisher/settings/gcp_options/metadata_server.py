@@ -1,0 +1,145 @@
+"""The options of `gcp metadata-server`.
+
+This module imports nothing of weight, so that `--help` is quick.
+"""
+
+from publisher.settings.gcp_options.identity import identity_options, workload_api_option
+from publisher.settings.option import Kind, Option, Scope
+from publisher.settings.options import named
+
+NAME = "metadata-server"
+
+OPTIONS = (
+    Option(
+        "provider",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "The provider: projects/NUMBER/locations/global/workloadIdentityPools/POOL/providers/PROVIDER.",
+        metavar="NAME",
+        required_by=(NAME,),
+    ),
+    Option(
+        "project-id",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "The id of the project that workloads are told to be in.",
+        absent="none: project/project-id is answered 404",
+        metavar="PROJECT",
+    ),
+    Option(
+        "project-number",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "The number of that project.",
+        absent="that of the provider",
+        metavar="NUMBER",
+    ),
+    Option(
+        "service-account",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "The service account to impersonate.",
+        absent="none: the federated token itself",
+        metavar="EMAIL",
+    ),
+    Option(
+        "identities",
+        Kind.PATH,
+        Scope.RUN,
+        (NAME,),
+        "Answer each process as itself: a TOML file of [[identity]] tables, spiffe_id and service_account.",
+        absent="one identity for everybody: that of this process",
+        metavar="FILE",
+    ),
+    Option(
+        "admin-socket",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "The agent's admin socket: unix:///path (--identities).",
+        absent="unix:///tmp/spire-agent/private/admin.sock",
+        metavar="ENDPOINT",
+    ),
+    Option(
+        "listen",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "Where to listen: an address of the loopback, or 169.254.169.254, with a port.",
+        default="127.0.0.1:8174",
+        metavar="IP:PORT",
+    ),
+    Option(
+        "scopes",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "Scopes of access tokens for which no others are asked, with commas between.",
+        default="https://www.googleapis.com/auth/cloud-platform",
+        metavar="LIST",
+    ),
+    Option(
+        "audience",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "What the JWT-SVID is for, where the provider has allowed audiences.",
+        absent="the provider's default audience",
+        metavar="AUDIENCE",
+    ),
+    *identity_options(NAME),
+    workload_api_option(NAME),
+    Option(
+        "universe-domain",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "The universe of the APIs that workloads are told.",
+        default="googleapis.com",
+        metavar="DOMAIN",
+    ),
+    Option(
+        "instance-id",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "What instance/id answers.",
+        absent="none: 404",
+        metavar="NUMBER",
+    ),
+    Option(
+        "instance-name",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "What instance/name answers.",
+        absent="none: 404",
+        metavar="NAME",
+    ),
+    Option(
+        "instance-zone",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "The zone of instance/zone, e.g. europe-west3-a.",
+        absent="none: 404",
+        metavar="ZONE",
+    ),
+    Option(
+        "timeout",
+        Kind.DURATION,
+        Scope.RUN,
+        (NAME,),
+        "How long the agent may take, and again Google, until whoever waits is answered 503.",
+        default="10s",
+        metavar="TIME",
+        bounds=("1s", "14s"),
+    ),
+    named("verbose"),
+    named("quiet"),
+)
+"""Every option of the command, in the order of `--help`."""
