@@ -5,12 +5,12 @@ import json
 import os
 import platform
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
-from tests.bench import serving
+from tests.bench import endurance, metadata, push, rotation, serving
 from tests.bench.goals import Goal, judge
 from tests.bench.measure import Row, measure, spawner
 from tests.bench.scenarios import FLOOR, Bench
@@ -20,15 +20,38 @@ from tests.peers.programs import ABSENT, find_spire
 from tests.peers.start import SPIRE, STANDIN, start_peer
 
 _MIB = 1024 * 1024
+_PARTS = ("runs", "serving", "rotation", "push", "endurance", "metadata")
 
 
 def main() -> None:
     """Measure, print a table and the goals, and exit 0 whether they are met or not."""
     parser = argparse.ArgumentParser(prog="make bench", description=main.__doc__)
     parser.add_argument("--rounds", type=int, default=7, help="measured rounds after one of warm-up (7)")
+    parser.add_argument("--only", choices=_PARTS, help="measure this part only")
+    parser.add_argument("--minutes", type=float, default=endurance.IDLE_MINUTES, help="of idling (10)")
+    parser.add_argument(
+        "--prepares", type=int, default=rotation.PREPARES, help="new keys, half a minute each (20)"
+    )
+    parser.add_argument("--pushes", type=int, default=push.PUSHES, help="of an agent, 4 s each (100)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there as well")
     options = parser.parse_args()
     rounds: int = max(options.rounds, 1)
+    parts: dict[str, Callable[[], Mapping[str, Any]]] = {
+        "runs": lambda: _runs(rounds),
+        "serving": lambda: serving.run(starts=rounds, rounds=rounds, seconds=1),
+        "rotation": lambda: rotation.run(options.prepares),
+        "push": lambda: push.run(max(options.pushes, 1)),
+        "endurance": lambda: endurance.run(options.minutes),
+        "metadata": lambda: metadata.run(rounds),
+    }
+    chosen = (options.only,) if options.only else _PARTS
+    figures = {part: parts[part]() for part in chosen}
+    if options.json:
+        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+
+
+def _runs(rounds: int) -> dict[str, Any]:
+    """Measure runs of the command beside the libraries' own cost."""
     programs = find_spire()
     with ExitStack() as stack:
         folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="bench-")))
@@ -52,10 +75,7 @@ def main() -> None:
     print("\nGoals (ratios are taken within each round, then the median)")
     for goal in goals:
         print(goal)
-    served = serving.run(starts=rounds, rounds=rounds, seconds=1)
-    if options.json:
-        figures = {**_figures(machine, rounds, rows, goals), "serving": served}
-        options.json.write_text(json.dumps(figures, indent=2) + "\n")
+    return _figures(machine, rounds, rows, goals)
 
 
 def _table(rows: Sequence[Row], floor: Row) -> None:

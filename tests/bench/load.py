@@ -31,15 +31,24 @@ def tool() -> str:
     return "wrk" if shutil.which("wrk") else "a loop of our own, slower than wrk (wrk is not installed)"
 
 
-def put_load(port: int, path: str, seconds: int) -> Load:
+def put_load(port: int, path: str, seconds: int, header: str = "") -> Load:
     """Ask over 16 connections for so many seconds, from the cores of this process.
+
+    `header` is one more field of every request, `Name: value`.
 
     Raises BenchError if an answer was no 200.
     """
     url = f"http://127.0.0.1:{port}{path}"
     wrk = shutil.which("wrk")
-    words = ("-t1", f"-c{CONNECTIONS}", f"-d{seconds}s", "--latency", url)
-    ours = (sys.executable, "-m", "tests.bench.load", str(port), path, str(seconds))
+    words = (
+        "-t1",
+        f"-c{CONNECTIONS}",
+        f"-d{seconds}s",
+        "--latency",
+        *(("-H", header) if header else ()),
+        url,
+    )
+    ours = (sys.executable, "-m", "tests.bench.load", str(port), path, str(seconds), header)
     done = subprocess.run(
         (wrk, *words) if wrk else ours, capture_output=True, text=True, timeout=seconds + _SLACK, check=False
     )
@@ -54,10 +63,11 @@ def put_load(port: int, path: str, seconds: int) -> Load:
     return Load(requests=int(requests[1]), p50=p50, p99=p99)
 
 
-async def _loop(port: int, path: str, seconds: int) -> Load:
+async def _loop(port: int, path: str, seconds: int, header: str) -> Load:
     latencies: list[float] = []
     end = time.monotonic() + seconds
-    asked = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n\r\n".encode()
+    more = f"{header}\r\n" if header else ""
+    asked = f"GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\n{more}\r\n".encode()
 
     async def ask() -> None:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
@@ -76,4 +86,5 @@ async def _loop(port: int, path: str, seconds: int) -> Load:
 
 
 if __name__ == "__main__":
-    print(json.dumps(asdict(asyncio.run(_loop(int(sys.argv[1]), sys.argv[2], int(sys.argv[3]))))))
+    _port, _path, _seconds, _header = sys.argv[1:]
+    print(json.dumps(asdict(asyncio.run(_loop(int(_port), _path, int(_seconds), _header)))))
