@@ -1,0 +1,1 @@
+"""The messages of SPIRE's plugin interfaces that we need; `make protocol` renews the generated modules."""
