@@ -46,5 +46,6 @@ def _refuse_shared(path: str, found: os.stat_result, *, sticky: bool) -> None:
         raise SinkSettingsError(
             where,
             f"can be written by others than its owner (mode {stat.S_IMODE(found.st_mode):04o})",
-            "chmod go-w it, or choose another one",
+            "chmod go-w it; on a volume that one does not own (an emptyDir), set the sticky bit (chmod 1777) "
+            "and choose a folder below it",
         )

@@ -2,10 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any, Self
 
 from publisher.errors import BundleError
+from publisher.gcp.certificate import Certificate
 from publisher.gcp.mapping import AttributeMapping
 from publisher.gcp.provider_name import Provider
 from publisher.gcp.trust_store import TrustStore
@@ -48,13 +50,19 @@ class X509:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Hold all that is to be at Google; `members` are to have `WORKLOAD_USER` on the service account."""
+    """Hold all that is to be at Google; `members` are to have `WORKLOAD_USER` on the service account.
+
+    `trust_store_only`: of a provider that is there, the trust store and nothing else; `mapping` then counts
+    for nothing. `keeps_intermediates`: those that are there stay.
+    """
 
     provider: Provider
     trust: Oidc | X509
     mapping: AttributeMapping
     service_account: str | None = None
     members: tuple[str, ...] = ()
+    trust_store_only: bool = False
+    keeps_intermediates: bool = False
 
     @property
     def pool_body(self) -> dict[str, Any]:
@@ -63,7 +71,9 @@ class Wanted:
 
     @property
     def provider_body(self) -> dict[str, Any]:
-        """Give the provider as the API takes it at its creation."""
+        """Give the provider as the API takes it at its creation, or the part of it that is wanted."""
+        if self.trust_store_only:
+            return {self.kind: self.trust.body}
         return {
             "description": DESCRIPTION,
             "attributeMapping": self.mapping.expressions,
@@ -75,6 +85,19 @@ class Wanted:
     def kind(self) -> str:
         """Give the member of the provider that says whom it trusts: `oidc` or `x509`."""
         return "oidc" if isinstance(self.trust, Oidc) else "x509"
+
+    def beside(self, found: Mapping[str, Any] | None) -> Self:
+        """Give what is wanted of this provider: with the intermediates that it has, if they are kept.
+
+        Raises:
+            BundleError: the trust store that is there cannot be read.
+
+        """
+        if not self.keeps_intermediates or not isinstance(self.trust, X509):
+            return self
+        there = TrustStore.parse(store_body(found), where=self.provider.name)
+        store = replace(self.trust.trust_store, intermediates=there.intermediates)
+        return replace(self, trust=X509(trust_store=store))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,10 +118,13 @@ def provider_differences(wanted: Wanted, found: Mapping[str, Any]) -> tuple[Diff
         BundleError: the trust store that is there cannot be read.
 
     """
-    differences = [
-        _of_mapping(wanted.mapping.expressions, found.get("attributeMapping")),
-        _of_value("attributeCondition", found.get("attributeCondition", ""), wanted.mapping.condition),
-    ]
+    differences: list[Difference | None] = []
+    if not wanted.trust_store_only:
+        condition = found.get("attributeCondition", "")
+        differences += [
+            _of_mapping(wanted.mapping.expressions, found.get("attributeMapping")),
+            _of_value("attributeCondition", condition, wanted.mapping.condition),
+        ]
     match wanted.trust:
         case Oidc(issuer=issuer, allowed_audiences=audiences):
             oidc = found.get("oidc") or {}
@@ -107,9 +133,13 @@ def provider_differences(wanted: Wanted, found: Mapping[str, Any]) -> tuple[Diff
                 _of_list("oidc.allowedAudiences", oidc.get("allowedAudiences") or [], audiences),
             ]
         case X509(trust_store=store):
-            body = (found.get("x509") or {}).get("trustStore") or {}
-            differences.append(store_difference(store, body))
+            differences.append(store_difference(store, store_body(found)))
     return tuple(one for one in differences if one is not None)
+
+
+def store_body(found: Mapping[str, Any] | None) -> object:
+    """Give the trust store of a provider as the API shows it; of none, or of another kind, an empty one."""
+    return ((found or {}).get("x509") or {}).get("trustStore") or {}
 
 
 def store_difference(
@@ -143,6 +173,25 @@ def shares_no_anchor(wanted: TrustStore, body: object, *, where: str) -> bool:
     except BundleError:
         return True
     return bool(old) and old.isdisjoint({one.thumbprint for one in wanted.anchors})
+
+
+def lost_anchors(wanted: TrustStore, body: object, *, now: datetime, where: str) -> tuple[Certificate, ...]:
+    """Give the anchors that would go though they still hold and began later than every one that is wanted.
+
+    SPIRE takes the older root away, never the newest: so either a source that has fallen behind is asked,
+    such as an agent whose server is dead, or somebody revoked the newest root by hand.
+
+    Raises:
+        BundleError: the trust store that is there cannot be read.
+
+    """
+    kept = {one.thumbprint for one in wanted.anchors}
+    newest = max(one.not_before for one in wanted.anchors)
+    return tuple(
+        one
+        for one in TrustStore.parse(body, where=where).anchors
+        if one.thumbprint not in kept and one.not_before > newest and one.not_after > now
+    )
 
 
 def update_body(wanted: Wanted, differences: tuple[Difference, ...]) -> tuple[dict[str, Any], str]:

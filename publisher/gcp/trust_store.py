@@ -124,8 +124,8 @@ def rotation_findings(store: TrustStore, *, every: timedelta | None, where: str)
                     where=f"{where}: {one.name}",
                     what=f"this self-signed root lives {_span(life)}, and SPIRE signs with the next one "
                     f"{_span(lead)} after the bundle has it; a trust store renewed {how} comes too late",
-                    remedy=f"{_UPSTREAM}; or run gcp setup --apply from a timer, more often than that, "
-                    "and tell it by --setup-every",
+                    remedy=f"{_UPSTREAM}; or run gcp setup --x509 --trust-store-only --apply from a timer, "
+                    "more often than that, and tell it by --setup-every",
                 )
             )
     return tuple(findings)

@@ -30,15 +30,27 @@ from publisher.settings.values import BadValueError
 _EMAIL = re.compile(r"[a-z0-9][a-z0-9._-]{0,62}@[a-z0-9][a-z0-9.-]{0,252}[a-z0-9]", re.ASCII)
 _MOST_AUDIENCES, _LONGEST_AUDIENCE = 10, 256
 _MOST_ATTRIBUTES, _MOST_MEMBERS = 49, 100
-_OF_X509 = ("source", "intermediates", "trust-store", "setup-every", "accept-disjoint-anchors")
+_OVERRIDES = ("accept-disjoint-anchors", "accept-lost-anchors")
+_OF_X509 = ("trust-store-only", "source", "intermediates", "trust-store", "setup-every", *_OVERRIDES)
 _OF_OIDC = ("issuer", "allowed-audiences")
+_OF_WHOLE = (
+    "trust-store",
+    "path-prefix",
+    "longest-spiffe-id",
+    "attributes",
+    "condition",
+    "service-account",
+    "grant-to",
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SetupTarget:
     """Hold the settings of one run. `issuer` is None for X.509, `source` None for OIDC.
 
-    `longest` is what was said of the SPIFFE IDs' bytes; None: nothing.
+    `longest` is what was said of the SPIFFE IDs' bytes; None: nothing. `accepted` are the overrides that were
+    given. With `trust_store_only`, what else makes a provider was not read: `mapping` pins the trust domain
+    alone.
     """
 
     provider: Provider
@@ -56,7 +68,8 @@ class SetupTarget:
     form: str
     compare: bool
     apply: bool
-    accept_disjoint_anchors: bool
+    trust_store_only: bool
+    accepted: frozenset[str]
     timeout: float
 
     @property
@@ -80,11 +93,12 @@ class SetupTarget:
                 raise reader.refused(
                     name, f"belongs to {kind} alone", "leave it out, or choose the other kind"
                 )
+        only = _only(reader)
         provider = reader.parsed("provider", Provider.parse)
         assert provider is not None  # required
-        grants = reader.words("grant-to")
-        mapping, longest = _mapping(reader, grants, x509=x509)
-        account = reader.parsed("service-account", _email)
+        grants = () if only else reader.words("grant-to")
+        mapping, longest = (_pinned(reader), None) if only else _mapping(reader, grants, x509=x509)
+        account = None if only else reader.parsed("service-account", _email)
         if account is not None and not grants:
             raise reader.refused("grant-to", "is required with --service-account", "say who may act as it")
         form, apply, compare = (reader.value(name) for name in ("format", "apply", "compare"))
@@ -99,7 +113,7 @@ class SetupTarget:
             allowed_audiences=() if x509 else _audiences(reader),
             source=_source(reader) if x509 else None,
             intermediates=reader.value("intermediates") if x509 else None,
-            trust_store=reader.value("trust-store") if x509 else None,
+            trust_store=reader.value("trust-store") if x509 and not only else None,
             setup_every=timedelta(seconds=seconds) if x509 and seconds else None,
             ca_file=_ca_file(reader) if x509 else None,
             service_account=account,
@@ -107,12 +121,15 @@ class SetupTarget:
             form=form,
             compare=compare,
             apply=apply,
-            accept_disjoint_anchors=bool(reader.value("accept-disjoint-anchors")),
+            trust_store_only=only,
+            accepted=frozenset(name for name in _OVERRIDES if reader.value(name)),
             timeout=reader.value("timeout"),
         )
 
     def findings(self) -> tuple[Finding, ...]:
         """Say what these settings mean for tokens that would not come through."""
+        if self.trust_store_only:
+            return ()
         where = f"provider {self.provider.provider_id}"
         findings = []
         if self.longest is None:
@@ -122,6 +139,32 @@ class SetupTarget:
         if self.allowed_audiences:
             findings.append(_no_default_audience(self.allowed_audiences[0], where))
         return tuple(findings)
+
+
+def _only(reader: GcpReader) -> bool:
+    """Read `--trust-store-only`, which goes with none of the options that make a whole provider."""
+    if not reader.value("trust-store-only"):
+        return False
+    for name in _OF_WHOLE:
+        if name in reader.command_line:
+            raise reader.refused(
+                name,
+                "is of a whole provider, of which --trust-store-only changes the trust store alone",
+                "leave one of the two out",
+            )
+    if not (reader.value("apply") or reader.value("compare")):
+        raise reader.refused(
+            "trust-store-only", "is about a provider that is there", "add --apply, or --compare to look only"
+        )
+    return True
+
+
+def _pinned(reader: GcpReader) -> AttributeMapping:
+    trust_domain = reader.parsed("trust-domain", TrustDomain.parse)
+    assert trust_domain is not None  # required
+    return AttributeMapping(
+        assertion=Assertion.X509, prefix=Prefix(trust_domain=trust_domain, path="/"), cut=False
+    )
 
 
 def _too_long(mapping: AttributeMapping, where: str) -> Finding:

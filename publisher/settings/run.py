@@ -142,13 +142,16 @@ def unknown_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
     """
     known = {option.variable for option in OPTIONS}
     made = (f"{PREFIX}SERVICE_", f"{PREFIX}PORT")
-    return tuple(
-        sorted(
-            name
-            for name in environment
-            if name.startswith(PREFIX) and name not in known and not name.startswith(made)
-        )
-    )
+    unknown = {
+        name
+        for name in environment
+        if name.startswith(PREFIX) and name not in known and not name.startswith(made)
+    }
+    if unknown:  # the options of the gcp commands are read only then
+        from publisher.settings.gcp import GCP_COMMANDS, gcp_options_of  # noqa: PLC0415
+
+        unknown -= {option.variable for command in GCP_COMMANDS for option in gcp_options_of(command)}
+    return tuple(sorted(unknown))
 
 
 def _selected(

@@ -215,12 +215,23 @@ class WifProviderSink:
 
 
 def _canonical(keys: str) -> bytes:
-    """Give the form in which we compare; what is no sound JSON stays as it is, for the rules to refuse."""
+    """Give the form in which we compare, keys by `kid`: an order of Google's own is no difference.
+
+    What is no sound JSON stays as it is, for the rules to refuse.
+    """
     raw = keys.encode(errors="backslashreplace")
     try:
-        return strict_json.dumps(strict_json.loads(raw, where="jwksJson"))
+        found = strict_json.loads(raw, where="jwksJson")
     except strict_json.MalformedError:
         return raw
+    if isinstance(found, dict) and isinstance(found.get("keys"), list):
+        found = {**found, "keys": sorted(found["keys"], key=_kid)}
+    return strict_json.dumps(found)
+
+
+def _kid(key: object) -> str:
+    kid = key.get("kid") if isinstance(key, dict) else None
+    return kid if isinstance(kid, str) else ""
 
 
 def _stored(path: str, body: bytes | None) -> StoredObject | None:

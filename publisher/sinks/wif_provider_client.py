@@ -10,7 +10,7 @@ from google.api_core.exceptions import from_http_response
 from google.auth.transport.requests import AuthorizedSession
 
 from publisher import strict_json
-from publisher.errors import SinkError, SinkSettingsError
+from publisher.errors import SinkError, SinkSettingsError, SinkUnavailableError
 from publisher.quoting import quote
 from publisher.sinks.gcs_client import bound, credentials_translated, default_credentials
 from publisher.sinks.gcs_connections import prepare
@@ -22,6 +22,9 @@ ROLE = "roles/iam.workloadIdentityPoolAdmin"
 Answer = Mapping[str, Any]
 
 _RETRIED = frozenset({408, 409, 425, 429})
+_PASSING = frozenset({4, 8, 10, 13, 14})
+"""DEADLINE_EXCEEDED, RESOURCE_EXHAUSTED, ABORTED, INTERNAL and UNAVAILABLE, of google.rpc.Code."""
+
 _OPERATION = re.compile(r"projects(?:/[A-Za-z0-9_-]+)+/operations/[A-Za-z0-9_-]+", re.ASCII)
 
 
@@ -104,15 +107,17 @@ def refuse_failed(operation: Answer, name: str) -> None:
     """Raise what an operation that ended badly says.
 
     Raises:
-        SinkSettingsError: it does.
+        SinkUnavailableError: it does, by a code that a repetition can change.
+        SinkSettingsError: it does, by another.
 
     """
     error = operation.get("error")
     if error:
-        said = error.get("message") if isinstance(error, dict) else error
-        raise SinkSettingsError(
-            name, f"the operation failed: {safe(str(said))}", "run again; if it lasts, look at the provider"
-        )
+        details = error if isinstance(error, dict) else {"message": error}
+        what = f"the operation failed: {safe(str(details.get('message')))}"
+        if details.get("code") in _PASSING:
+            raise SinkUnavailableError(name, what, "run again; if it lasts, look at the provider")
+        raise SinkSettingsError(name, what, "look at what Google says, and at the provider")
 
 
 def _refused(response: requests.Response, path: str) -> SinkError | None:

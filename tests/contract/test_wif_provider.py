@@ -109,10 +109,28 @@ def test_known_keys_are_replaced(opened: Opened) -> None:
 
 def test_keys_in_another_form_are_the_same_keys(sink: WifProviderSink, place: ProviderPlace) -> None:
     wanted = document("a", "b")
-    place.upload_text(json.dumps(json.loads(wanted.body), indent=2))
+    shuffled = {"keys": json.loads(wanted.body)["keys"][::-1]}
+    place.upload_text(json.dumps(shuffled, indent=2))
     found = sink.read("keys", soon())
     assert found is not None
     assert found.is_like(wanted)
+
+
+@pytest.mark.parametrize("text", ["[]", '{"keys": 7}', '{"keys": [7, {"kid": 7}, {"kid": "a"}]}', "{"])
+def test_what_is_no_set_of_keys_is_read_as_it_is(
+    sink: WifProviderSink, place: ProviderPlace, text: str
+) -> None:
+    place.google.inject(
+        Fault(
+            kind=Kind.ANSWER,
+            where="^GET .*/providers/spire",
+            status=200,
+            body=json.dumps({"name": place.name, "oidc": {"issuerUri": ISSUER, "jwksJson": text}}),
+        )
+    )
+    found = sink.read("keys", soon())
+    assert found is not None
+    assert found.body.decode() == text.replace(" ", "")
 
 
 def test_other_keys_than_were_read_are_not_overwritten(sink: WifProviderSink, place: ProviderPlace) -> None:
@@ -155,10 +173,15 @@ def test_a_slow_operation_is_waited_for(sink: WifProviderSink, place: ProviderPl
         sink.write(document("b"), sink.read("keys", soon()), soon(1.5))
 
 
-def test_an_operation_that_fails_is_said(sink: WifProviderSink, place: ProviderPlace) -> None:
-    failed = {"name": "x", "done": True, "error": {"code": 9, "message": "no more today"}}
+@pytest.mark.parametrize(
+    ("code", "kind"), [(9, SinkSettingsError), (10, SinkUnavailableError), (14, SinkUnavailableError)]
+)
+def test_an_operation_that_fails_is_said(
+    sink: WifProviderSink, place: ProviderPlace, code: int, kind: type[Exception]
+) -> None:
+    failed = {"name": "x", "done": True, "error": {"code": code, "message": "no more today"}}
     place.google.inject(Fault(kind=Kind.ANSWER, where="/operations/", status=200, body=json.dumps(failed)))
-    with pytest.raises(SinkSettingsError, match=r"operation failed: .*no more today"):
+    with pytest.raises(kind, match=r"operation failed: .*no more today"):
         sink.write(document("a"), None, soon())
 
 

@@ -134,8 +134,8 @@ def principal(spiffe_id: str) -> str:
 
 
 def variables(said: str) -> dict[str, str]:
-    """Give what `gcp credential-config` printed, and the project's id, which is on the page beside it."""
-    return {**clients.exports(said), "GOOGLE_CLOUD_PROJECT": "my-project"}
+    """Give what `gcp credential-config` printed, all that the workload gets."""
+    return clients.exports(said)
 
 
 def create_account(walk: Walk) -> None:

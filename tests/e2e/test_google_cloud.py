@@ -67,7 +67,14 @@ def test_the_walk_through_with_jwt_svids(google: Google, make_story: MakeStory, 
     credentials = tmp_path / "google.json"
     said = walk.gcp(
         *("credential-config", "--provider", NAME, "--service-account", ACCOUNT),
-        *("--program", program(tmp_path), "--workload-api", story.peer.workload_api),
+        *(
+            "--project-id",
+            "my-project",
+            "--program",
+            program(tmp_path),
+            "--workload-api",
+            story.peer.workload_api,
+        ),
         *("--output-file", str(tmp_path / "answer.json"), "--write-to", str(credentials)),
         environment={},
     )
@@ -122,7 +129,8 @@ def test_the_same_without_bucket_service_account_and_impersonation(
         *("svid-files", "--folder", str(folder), "--svids", "jwt", "--provider", NAME), environment=where
     )
     words = ("credential-config", "--provider", NAME, "--way", "file", "--folder", str(folder))
-    said = walk.gcp(*words, "--write-to", str(credentials), environment={})
+    where_to = ("--project-id", "my-project", "--write-to", str(credentials))
+    said = walk.gcp(*words, *where_to, environment={})
     assert walk.call_the_api(variables(said)) == CONTENT
     assert walk.last_caller() == principal(peer.spiffe_id)
     assert "nothing is broken" in walk.doctor(credentials)

@@ -104,9 +104,10 @@ def test_the_walk_through_with_x509_svids(google: Google, tmp_path: Path, kind: 
             token = exchange_over_mtls(google, svids / "current")
             assert google.who_am_i(token)["principal"] == principal(spire.spiffe_id)
         with walk.step("Write the credential configuration and certificate_config.json"):
-            config = ("credential-config", "--provider", NAME, "--way", "x509", "--folder", str(svids))
             said = walk.gcp(
-                *config, "--service-account", ACCOUNT, "--write-to", str(credentials), environment={}
+                *("credential-config", "--provider", NAME, "--way", "x509", "--folder", str(svids)),
+                *("--project-id", "my-project", "--service-account", ACCOUNT, "--write-to", str(credentials)),
+                environment={},
             )
             assert "cert_configs" in json.loads((svids / "certificate_config.json").read_text())
         with walk.step("Call the API with gcloud or a client library"):

@@ -100,13 +100,21 @@ def python_client(environment: Mapping[str, str]) -> Client:
     return _start([sys.executable, "-W", "ignore", "-c", _PYTHON], environment)
 
 
-def node_client(environment: Mapping[str, str]) -> Client | None:
-    """Start google-auth-library for Node; None: it is not there."""
+def find_node() -> tuple[str, str] | None:
+    """Find node and the folder whose modules have google-auth-library; None: one is not there."""
     node, folder = shutil.which("node"), os.environ.get(NODE_FOLDER, "")
     if node is None or not (Path(folder) / "node_modules" / "google-auth-library").is_dir():
         return None
-    # Without it the library asks Cloud Resource Manager for the project's id, which needs another role.
-    return _start([node, "-e", _NODE], {"GOOGLE_CLOUD_PROJECT": "my-project", **environment}, folder=folder)
+    return node, folder
+
+
+def node_client(environment: Mapping[str, str]) -> Client | None:
+    """Start google-auth-library for Node; None: it is not there."""
+    found = find_node()
+    if found is None:
+        return None
+    node, folder = found
+    return _start([node, "-e", _NODE], environment, folder=folder)
 
 
 def exports(text: str) -> dict[str, str]:

@@ -151,11 +151,27 @@ def test_what_else_is_needed_is_said_in_lines_for_a_shell(tmp_path: Path) -> Non
         "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1",
     ]
     assert all(line.startswith(("export ", "# ")) for line in lines)
+    assert any("give --project-id" in line for line in lines)
+    lines = config(*PROGRAM, "--project-id", "my-project", "--write-to", str(file)).out.splitlines()
+    assert "export GOOGLE_CLOUD_PROJECT=my-project" in lines
+    assert not any("--project-id" in line for line in lines)
     said = config("--way", "file", "--folder", "/run/svids").messages
     assert (
         f"svid-files --watch --folder /run/svids --svids jwt --audience //iam.googleapis.com/{PROVIDER}"
         in said
     )
+
+
+def test_in_a_folder_each_configuration_gets_a_file_of_its_own_for_answers() -> None:
+    def kept_at(*arguments: str) -> str:
+        ran = config(*PROGRAM, "--output-file", "/run/app/", *arguments)
+        return str(ran.json["credential_source"]["executable"]["output_file"])
+
+    others = (("--audience", "x"), ("--service-account", ACCOUNT), ("--spiffe-id", "spiffe://example.org/a"))
+    names = [kept_at(), *(kept_at(*other) for other in others)]
+    assert len(set(names)) == len(names)
+    assert kept_at("--executable-timeout", "5s") == names[0], "the same answer"
+    assert all(re.fullmatch(r"/run/app/gcp-token-[0-9a-f]{16}\.json", name) for name in names)
 
 
 def test_the_file_is_for_everybody_to_read_and_only_replaces_its_like(tmp_path: Path) -> None:
@@ -188,6 +204,7 @@ def test_the_file_is_for_everybody_to_read_and_only_replaces_its_like(tmp_path: 
         (("--folder", "/f"), "--folder: means nothing with --way executable"),
         (("--program", "publisher"), "is not an absolute path"),
         (("--output-file", "answer"), "is not an absolute path"),
+        (("--project-id", "my project"), "is no id of a project"),
         (("--token-lifetime", "1h"), "give --service-account"),
         (("--service-account", ACCOUNT, "--token-lifetime", "13h"), "out of bounds"),
         (("--service-account", "app:generateIdToken"), "is no service account's"),

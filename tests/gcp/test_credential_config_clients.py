@@ -83,6 +83,7 @@ def configured(
     impersonating = ("--service-account", ACCOUNT, "--token-lifetime", "20m") if account else ()
     file = str(tmp_path / "credentials.json")
     words = ("credential-config", "--provider", provider, "--write-to", file, *impersonating, *arguments)
+    words = (*words, "--project-id", "my-project")  # without it Node asks for it, which takes another role
     said = run(*words, **(google.environment if direct else {}))
     return {**(google.environment if direct else google.proxied_environment), **clients.exports(said)}
 

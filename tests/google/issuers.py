@@ -77,16 +77,18 @@ class Issuer:
 
 @dataclass(kw_only=True)
 class Authority:
-    """Hold an X.509 authority; `issuer` None: self-signed."""
+    """Hold an X.509 authority; `issuer` None: self-signed. `began` None: an hour ago."""
 
     name: str = "root"
     issuer: "Authority | None" = None
     key: Key = field(default_factory=new_key)
+    began: datetime | None = None
+    life: timedelta = timedelta(days=30)
     certificate: x509.Certificate = field(init=False)
 
     def __post_init__(self) -> None:
         signer = self.issuer or self
-        builder = _builder(self.name, signer.name, self.key, timedelta(days=30)).add_extension(
+        builder = _builder(self.name, signer.name, self.key, self.life, self.began).add_extension(
             x509.BasicConstraints(ca=True, path_length=None), critical=True
         )
         self.certificate = builder.sign(signer.key, hashes.SHA256())
@@ -120,7 +122,9 @@ class Authority:
         return certificate, private
 
 
-def _builder(subject: str, issuer: str, key: Key, life: timedelta) -> x509.CertificateBuilder:
+def _builder(
+    subject: str, issuer: str, key: Key, life: timedelta, began: datetime | None = None
+) -> x509.CertificateBuilder:
     now = datetime.now(UTC)
     names = [x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, name)]) for name in (subject, issuer)]
     return (
@@ -129,6 +133,6 @@ def _builder(subject: str, issuer: str, key: Key, life: timedelta) -> x509.Certi
         .issuer_name(names[1])
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(now - timedelta(hours=1))
-        .not_valid_after(now + life)
+        .not_valid_before(began or now - timedelta(hours=1))
+        .not_valid_after((began or now) + life)
     )

@@ -316,7 +316,16 @@ def test_the_file_itself(tmp_path: Path) -> None:
 
 
 def test_misspelt_variables_are_found() -> None:
-    names = ["SINK", "SINCK", "SERVICE_HOST", "PORT_80_TCP", "ACCEPT_DISJOINT_KEYS", "PUBLICATION"]
+    names = [
+        "SINK",
+        "SINCK",
+        "PROVIDER",
+        "IDENTITIES",
+        "SERVICE_HOST",
+        "PORT_80_TCP",
+        "ACCEPT_DISJOINT_KEYS",
+        "PUBLICATION",
+    ]
     assert unknown_variables({PREFIX + name: "x" for name in names} | {"SINK": "x"}) == (PREFIX + "SINCK",)
 
 

@@ -40,17 +40,25 @@ def variables(settings: CredentialConfigSettings, path: Path) -> Iterator[str]:
     yield f"GOOGLE_APPLICATION_CREDENTIALS={shlex.quote(str(path))}"
     if settings.config.way is Way.EXECUTABLE:
         yield "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1"
+    if settings.project_id is not None:
+        yield f"GOOGLE_CLOUD_PROJECT={shlex.quote(settings.project_id)}"
 
 
 def companions(settings: CredentialConfigSettings) -> Iterator[str]:
     """Give what has to run or be there beside the workload, one sentence each."""
     source = settings.config.source
+    if settings.project_id is None:
+        yield (
+            "Google's library for Node, and clients such as Python's storage.Client(), need"
+            " GOOGLE_CLOUD_PROJECT: give --project-id"
+        )
     if isinstance(source, Executable):
         program = shlex.quote(source.words[0])
         yield f"the workload's user must be able to run {program} and to reach the agent's socket"
         if source.output_file is not None:
             folder = shlex.quote(str(source.output_file.parent))
             yield f"{folder} must be there, and only the workload's user may write in it"
+            yield f"no other configuration may have {shlex.quote(str(source.output_file))}"
         return
     words = [PROGRAM, "gcp", "svid-files", "--watch", "--folder", str(source.folder)]
     if source.way is Way.FILE:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from publisher import logs
 from publisher.cli.gcp.setup_report import Report, json_document, script_text, terraform_text
 from publisher.cli.printing import colour, is_coloured, put
-from publisher.errors import ExitStatus
+from publisher.errors import ExitStatus, PublisherError
 from publisher.findings import Finding
 from publisher.gcp.setup_apply import Comparison, apply, compare
 from publisher.gcp.setup_plan import X509, Difference, Oidc, Wanted
@@ -21,6 +21,7 @@ from publisher.wiring.gcp_setup import iam_api, x509_source
 
 if TYPE_CHECKING:
     from publisher.gcp.certificate import Certificate
+    from publisher.gcp.iam_api import IamApi
 
 _LOG = logging.getLogger(__name__)
 
@@ -42,18 +43,43 @@ def work(reader: GcpReader) -> ExitStatus:
         _print(target, wanted, report)
         return ExitStatus.DONE
     with iam_api(reader.environment, deadline) as api:
-        comparison = compare(api, wanted)
-        # Shown before anything is done: a run that is refused has said what it would have changed.
-        if target.form != "json":
-            _show(comparison, wanted)
-        if target.apply:
-            apply(api, wanted, comparison, accept_disjoint_anchors=target.accept_disjoint_anchors)
-    status = ExitStatus.FOUND if target.compare and not comparison.equal else ExitStatus.DONE
+        return _apply(api, target, wanted, report) if target.apply else _compare(api, target, wanted, report)
+
+
+def _compare(api: "IamApi", target: SetupTarget, wanted: Wanted, report: Report) -> ExitStatus:
+    comparison = compare(api, wanted, now=SystemClock().now())
+    status = ExitStatus.DONE if comparison.equal else ExitStatus.FOUND
     if target.form == "json":
         put(json_document(target, wanted, report, status, comparison=comparison))
-    elif target.apply and not comparison.equal:
-        put(f"done, and read back: {wanted.provider.name}\n")
+    else:
+        _show(comparison)
     return status
+
+
+def _apply(api: "IamApi", target: SetupTarget, wanted: Wanted, report: Report) -> ExitStatus:
+    """Show what is to be changed before it is; a run that then fails, or is refused, has said it, too."""
+    seen: list[Comparison] = []
+    as_json = target.form == "json"
+
+    def show(comparison: Comparison) -> None:
+        seen.append(comparison)
+        if as_json:
+            # Standard output has one document, and has it at the end.
+            _log(comparison)
+        else:
+            _show(comparison)
+
+    try:
+        first = apply(api, wanted, accepted=target.accepted, now=SystemClock().now, show=show)
+    except PublisherError as error:
+        if as_json and seen:
+            put(json_document(target, wanted, report, error.exit_status, comparison=seen[0]))
+        raise
+    if as_json:
+        put(json_document(target, wanted, report, ExitStatus.DONE, comparison=first))
+    elif not first.equal:
+        put(f"done, and read back: {wanted.provider.name}\n")
+    return ExitStatus.DONE
 
 
 def _wanted(target: SetupTarget, deadline: Deadline) -> tuple[Wanted, tuple[Finding, ...]]:
@@ -68,6 +94,8 @@ def _wanted(target: SetupTarget, deadline: Deadline) -> tuple[Wanted, tuple[Find
         mapping=target.mapping,
         service_account=target.service_account,
         members=tuple(member for _, member in target.members),
+        trust_store_only=target.trust_store_only,
+        keeps_intermediates=target.trust_store_only and target.intermediates is None,
     )
     return wanted, (*target.findings(), *found)
 
@@ -119,6 +147,11 @@ def _print(target: SetupTarget, wanted: Wanted, report: Report) -> None:
             put(script_text(target, wanted, report))
 
 
-def _show(comparison: Comparison, wanted: Wanted) -> None:
+def _log(comparison: Comparison) -> None:
+    for line in [] if comparison.equal else comparison.lines():
+        _LOG.info("to be changed at Google: %s", line)
+
+
+def _show(comparison: Comparison) -> None:
     coloured = is_coloured(sys.stdout, os.environ)
-    put("".join(f"{colour(line[0], line, coloured=coloured)}\n" for line in comparison.lines(wanted)))
+    put("".join(f"{colour(line[0], line, coloured=coloured)}\n" for line in comparison.lines()))

@@ -25,7 +25,12 @@ With --x509 the trust store has the X.509 authorities of the bundle: at most 3, 
 4096 bits, P-256 or P-384. It mirrors the bundle, in which SPIRE has the next root before it signs and the
 old one until nobody needs it: so run this again at every rotation (see --setup-every). Expired ones are left
 out, more than 3 are refused. A trust store that would lose all its anchors at once is refused
-(--accept-disjoint-anchors).
+(--accept-disjoint-anchors), and so is one that would lose a valid anchor newer than all of the bundle: a
+source that has fallen behind, such as an agent without its server, looks like that (--accept-lost-anchors).
+
+A timer takes --trust-store-only: it compares and changes the trust store of a provider that is there, and
+neither its mapping, condition and members nor the pool, whatever the environment says of them; nothing is
+created. The intermediates that are there stay, unless --intermediates gives others.
 
 \b
 Exit status:
@@ -35,7 +40,8 @@ Exit status:
   65  X.509 authorities that make no trust store
   75  temporary, try again: the source, Google or a disk does not answer
   78  settings: a bad value in the environment, a missing permission, a pool or provider that is deleted,
-      disabled or of another kind, an organization policy that forbids it
+      disabled, of another kind or (--trust-store-only) not there, an organization policy that forbids it,
+      a change that needs one of the overrides
 """
 
 

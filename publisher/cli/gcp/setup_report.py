@@ -44,19 +44,24 @@ def json_document(
     *,
     comparison: Comparison | None = None,
 ) -> str:
-    """Give the JSON output: what is wanted, as the IAM API has it, and what differed; null: not asked."""
+    """Give the JSON output: what is wanted, as the IAM API has it, and what differed; null: not asked.
+
+    Where only the trust store is wanted, neither pool nor members are, and of the provider only that.
+    """
+    if comparison is not None:
+        wanted = comparison.wanted
     provider = wanted.provider
     document: dict[str, Any] = {
         "schema_version": SCHEMA_VERSION,
         "command": "gcp setup",
         "exit_status": int(status),
-        "pool": {"name": provider.pool, "body": wanted.pool_body},
+        "pool": None if target.trust_store_only else {"name": provider.pool, "body": wanted.pool_body},
         "provider": {"name": provider.name, "audience": audience(wanted), "body": wanted.provider_body},
         "service_account": wanted.service_account,
         "members": [{"grant": grant, "member": member} for grant, member in _members(target, wanted)],
         "trust_store_file": None if report.kept is None else list(report.kept.lines),
-        "comparison": None if comparison is None else _compared(comparison, wanted),
-        "applied": target.apply,
+        "comparison": None if comparison is None else _compared(comparison),
+        "applied": target.apply and status is ExitStatus.DONE,
         "findings": finding_members(report.findings),
     }
     return json.dumps(document, indent=2) + "\n"
@@ -68,19 +73,22 @@ def audience(wanted: Wanted) -> str:
     return allowed[0] if allowed else wanted.provider.audience
 
 
-def _compared(comparison: Comparison, wanted: Wanted) -> dict[str, Any]:
+def _compared(comparison: Comparison) -> dict[str, Any]:
     return {
         "equal": comparison.equal,
         "lacks_pool": comparison.lacks_pool,
         "lacks_provider": comparison.lacks_provider,
         "differences": [{"field": one.field, "lines": list(one.lines)} for one in comparison.differences],
         "lacking_members": list(comparison.lacking_members),
-        "lines": comparison.lines(wanted),
+        "overrides": list(comparison.overrides),
+        "lines": comparison.lines(),
     }
 
 
 def _members(target: SetupTarget, wanted: Wanted) -> Iterator[tuple[str, str]]:
     """Give each grantee and its IAM member; the whole trust domain is always among them."""
+    if target.trust_store_only:
+        return
     domain = str(target.trust_domain)
     yield (
         f"attribute.{TRUST_DOMAIN_ATTRIBUTE}={domain}",

@@ -31,8 +31,11 @@ class Answer:
     def __repr__(self) -> str:
         return f"Answer({int(self.status)}, {len(self.body)} bytes)"
 
-    def encoded(self, *, keep_alive: bool) -> bytes:
-        """Give the whole answer as HTTP/1.1 sends it; without `keep_alive` it says so."""
+    def encoded(self, *, keep_alive: bool, head_only: bool = False) -> bytes:
+        """Give the whole answer as HTTP/1.1 sends it; without `keep_alive` it says so.
+
+        `head_only`: as HEAD is answered, with the length of a body that is not sent (RFC 9110 section 9.3.2).
+        """
         lines = (
             f"HTTP/1.1 {self.status.value} {self.status.phrase}",
             f"Content-Type: {self.media_type}",
@@ -43,7 +46,7 @@ class Answer:
             "",
             "",
         )
-        return "\r\n".join(lines).encode("ascii") + self.body
+        return "\r\n".join(lines).encode("ascii") + (b"" if head_only else self.body)
 
 
 def text(value: str) -> Answer:

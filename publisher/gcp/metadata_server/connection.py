@@ -213,17 +213,18 @@ class Connection(asyncio.Protocol):
 
     def _write(self, request: Request, answer: Answer) -> bool:
         """Write one answer; tell whether another request may follow."""
+        head_only = request.method == "HEAD"
         if not request.keep_alive or self._ended:
-            self._last(answer)
+            self._last(answer, head_only=head_only)
             return False
         self._enter(State.IDLE)
-        self._transport.write(answer.encoded(keep_alive=True))
+        self._transport.write(answer.encoded(keep_alive=True, head_only=head_only))
         return True
 
-    def _last(self, answer: Answer) -> None:
+    def _last(self, answer: Answer, *, head_only: bool = False) -> None:
         """Write the last answer, and take what the client still sends: closing now could destroy it."""
         self._enter(State.LINGERING)
-        self._transport.write(answer.encoded(keep_alive=False))
+        self._transport.write(answer.encoded(keep_alive=False, head_only=head_only))
         if self._ended:
             self._transport.close()
             return

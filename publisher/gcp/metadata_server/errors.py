@@ -4,13 +4,18 @@ from http import HTTPStatus
 
 
 class NotGivenError(Exception):
-    """Carry a status and a reason to the workload. The reason holds neither token nor key."""
+    """Carry a status and a reason to the workload. The reason holds neither token nor key.
+
+    `alike`: the reason without what is another for each process, by which the log tells repetitions; None:
+    the reason itself.
+    """
 
     status = HTTPStatus.FORBIDDEN
 
-    def __init__(self, reason: str) -> None:
+    def __init__(self, reason: str, *, alike: str | None = None) -> None:
         super().__init__(reason)
         self.reason = reason
+        self.alike = reason if alike is None else alike
 
 
 class ForbiddenError(NotGivenError):

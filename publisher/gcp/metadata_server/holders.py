@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from publisher.gcp.metadata_server.errors import UnavailableError
-from publisher.gcp.metadata_server.process import PROC, Process, ProcessGoneError
+from publisher.gcp.metadata_server.process import PROC, Process, ProcessGoneError, ProcessHiddenError
 
 _SECONDS: Final = 5.0
 _SOCKET = "socket:["
@@ -19,10 +19,12 @@ class Look:
     """Hold what one look found: the pids by socket, and the users of processes that could not be looked into.
 
     A security module can hide a process even from CAP_SYS_PTRACE. `hidden` has a pid for each of its uids.
+    Of `nameless`, the pid of one more, not even those are known.
     """
 
     holders: Mapping[int, frozenset[int]]
     hidden: Mapping[int, int]
+    nameless: int | None = None
 
     def of(self, inode: int, uid: int) -> frozenset[int]:
         """Give the pids of all processes that hold this socket, which a process of user `uid` made.
@@ -30,9 +32,11 @@ class Look:
         Hidden processes of other users do not matter: a socket that one of them made has their uid.
 
         Raises:
-            UnavailableError: a process of that user is hidden, and may hold it, too.
+            UnavailableError: a process of that user, or of nobody knows whom, is hidden and may hold it, too.
 
         """
+        if self.nameless is not None:
+            raise UnavailableError(f"process {self.nameless} cannot be looked into, not even for its user")
         if uid in self.hidden:
             raise UnavailableError(
                 f"the open files of process {self.hidden[uid]}, of the same user, cannot be looked at: "
@@ -106,6 +110,7 @@ def look(inodes: Iterable[int]) -> Look:
     wanted = {f"{_SOCKET}{inode}]": inode for inode in inodes}
     found: dict[int, set[int]] = {}
     hidden: dict[int, int] = {}
+    nameless: int | None = None
     for name in os.listdir(PROC):  # noqa: PTH208 (names, many times a second)
         if not name.isdigit():
             continue
@@ -114,8 +119,12 @@ def look(inodes: Iterable[int]) -> Look:
             for inode in _sockets(f"{PROC}/{name}/fd", wanted):
                 found.setdefault(inode, set()).add(pid)
         except PermissionError:
-            hidden |= dict.fromkeys(_users_of(pid), pid)
-    return Look(holders={inode: frozenset(pids) for inode, pids in found.items()}, hidden=hidden)
+            try:
+                hidden |= dict.fromkeys(_users_of(pid), pid)
+            except ProcessHiddenError:
+                nameless = pid
+    holders = {inode: frozenset(pids) for inode, pids in found.items()}
+    return Look(holders=holders, hidden=hidden, nameless=nameless)
 
 
 def _sockets(folder: str, wanted: Mapping[str, int]) -> Iterable[int]:
@@ -133,9 +142,16 @@ def _sockets(folder: str, wanted: Mapping[str, int]) -> Iterable[int]:
 
 
 def _users_of(pid: int) -> Iterable[int]:
-    """Give the users of a process that hides its files; none, if it has only ended meanwhile."""
+    """Give the users of a process that hides its files; none, if it has only ended meanwhile.
+
+    Raises:
+        ProcessHiddenError: it hides them as well.
+
+    """
     try:
         with Process(pid) as process:
             return process.look().uids
+    except ProcessHiddenError:
+        raise
     except ProcessGoneError:
         return ()

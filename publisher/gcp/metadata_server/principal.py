@@ -149,7 +149,8 @@ class CallerPrincipals:
         try:
             return self.agent.fetch_jwt_svids(pid, self.audience)
         except NoIdentityError as error:
-            raise ForbiddenError(f"process {pid} of uid {caller.socket.uid}: {shown(error)}") from error
+            what = f"of uid {caller.socket.uid}: {shown(error)}"
+            raise ForbiddenError(f"process {pid} {what}", alike=f"a process {what}") from error
         except (AgentUnavailableError, NotDelegatedError) as error:
             raise UnavailableError(shown(error)) from error
 

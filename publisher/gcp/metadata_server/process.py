@@ -18,6 +18,10 @@ class ProcessGoneError(Exception):
     """Report a process that has ended, or cannot be looked into."""
 
 
+class ProcessHiddenError(ProcessGoneError):
+    """Report a process that cannot be looked into, and may well be there."""
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """Hold what a process was at one moment: when it started, in clock ticks since boot, and its users.
@@ -38,6 +42,7 @@ class Process:
 
     Raises:
         ProcessGoneError: there is none of that pid.
+        ProcessHiddenError: there may be one, and it cannot be looked into.
 
     """
 
@@ -46,7 +51,7 @@ class Process:
         try:
             self._folder = os.open(f"{PROC}/{pid}", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         except OSError as error:
-            raise ProcessGoneError(f"process {pid} has ended") from error
+            raise _lost(pid, error) from error
         # Whoever is cut off before it could close this leaves no descriptor behind.
         self._number = ""  # of the file that was the wanted socket last: looked at first
         self._close = weakref.finalize(self, os.close, self._folder)
@@ -68,12 +73,15 @@ class Process:
 
         Raises:
             ProcessGoneError: it has ended, be it still unburied.
+            ProcessHiddenError: it cannot be looked into.
 
         """
         # The name of a program may hold spaces and brackets; the last bracket ends it.
         fields = self._read("stat").rpartition(b")")[2].split()
         uids = _UIDS.search(self._read("status"))
-        if len(fields) <= _STAT_START or uids is None or fields[0] in _OVER:
+        if len(fields) <= _STAT_START or uids is None:
+            raise ProcessHiddenError(f"process {self.pid} cannot be looked into")
+        if fields[0] in _OVER:
             raise ProcessGoneError(f"process {self.pid} has ended")
         one, two, three, four = (int(uid) for uid in uids.groups())
         return Seen(int(fields[_STAT_START]), (one, two, three, four))
@@ -89,7 +97,7 @@ class Process:
         try:
             files = os.open("fd", os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=self._folder)
         except OSError as error:
-            raise ProcessGoneError(f"process {self.pid} has ended") from error
+            raise _lost(self.pid, error) from error
         try:
             if self._number and _target(self._number, files) == wanted:
                 return True
@@ -98,7 +106,7 @@ class Process:
                     self._number = name
                     return True
         except OSError as error:
-            raise ProcessGoneError(f"process {self.pid} has ended") from error
+            raise _lost(self.pid, error) from error
         finally:
             os.close(files)
         return False
@@ -107,13 +115,20 @@ class Process:
         try:
             file = os.open(name, os.O_RDONLY | os.O_CLOEXEC, dir_fd=self._folder)
         except OSError as error:
-            raise ProcessGoneError(f"process {self.pid} has ended") from error
+            raise _lost(self.pid, error) from error
         try:
             return os.read(file, _LARGEST)
         except OSError as error:
-            raise ProcessGoneError(f"process {self.pid} has ended") from error
+            raise _lost(self.pid, error) from error
         finally:
             os.close(file)
+
+
+def _lost(pid: int, error: OSError) -> ProcessGoneError:
+    """Tell what has ended from what may not, or cannot just now, be looked at: that may be anybody."""
+    if isinstance(error, FileNotFoundError | ProcessLookupError):
+        return ProcessGoneError(f"process {pid} has ended")
+    return ProcessHiddenError(f"process {pid} cannot be looked into ({error.strerror})")
 
 
 def _target(name: str, folder: int) -> str | None:

@@ -165,7 +165,7 @@ class MetadataService:
     def _not_given(self, error: NotGivenError) -> Answer:
         """Tell the workload, and the log: a person looks there first. A client that asks on fills no disk."""
         level = logging.WARNING if isinstance(error, ForbiddenError) else logging.ERROR
-        if self.seldom.may(error.reason):
+        if self.seldom.may(error.status, error.alike):
             _LOG.log(level, "%s answered: %s", error.status.value, error.reason)
         fields = ("Retry-After: 1",) if error.status is HTTPStatus.SERVICE_UNAVAILABLE else ()
         return refusal(error.status, error.reason, *fields)

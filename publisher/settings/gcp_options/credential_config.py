@@ -79,8 +79,9 @@ OPTIONS = (
         Kind.PATH,
         Scope.RUN,
         (NAME,),
-        "Where the answers of gcp token are kept between two calls (--way executable): a file of its own for"
-        " each configuration, in a folder that only the workload's user can write.",
+        "Where the answers of gcp token are kept between two calls (--way executable), in a folder that only"
+        " the workload's user can write. The libraries take what is there for any audience: give a file of"
+        " its own for each configuration, or a folder with its final slash, in which it gets one.",
         absent="none: the program is run for every exchange",
         metavar="FILE",
     ),
@@ -105,6 +106,15 @@ OPTIONS = (
     ),
     *identity_options(NAME),
     workload_api_option(NAME),
+    Option(
+        "project-id",
+        Kind.TEXT,
+        Scope.RUN,
+        (NAME,),
+        "The id of the workload's project, for the variable GOOGLE_CLOUD_PROJECT that is printed beside.",
+        absent="none: the libraries look it up, which not all of them can",
+        metavar="PROJECT",
+    ),
     Option(
         "quota-project",
         Kind.TEXT,

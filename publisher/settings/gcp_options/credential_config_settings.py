@@ -1,5 +1,6 @@
 """Read the settings of `gcp credential-config`."""
 
+import hashlib
 import os
 import re
 import shutil
@@ -28,11 +29,15 @@ _EXECUTABLE_ONLY = ("program", "output-file", "executable-timeout", "spiffe-id",
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CredentialConfigSettings:
-    """Hold the configuration, where it goes (None: standard output), and the audience of the JWT-SVID."""
+    """Hold the configuration, where it goes (None: standard output), and the audience of the JWT-SVID.
+
+    `project_id` is that of the workload, which has no place in the file; None: not given.
+    """
 
     config: CredentialConfig
     write_to: Path | None
     audience: str
+    project_id: str | None
 
     @classmethod
     def read(cls, reader: GcpReader) -> Self:
@@ -56,13 +61,18 @@ class CredentialConfigSettings:
             raise reader.refused("audience", "means nothing with --way x509", "leave it out")
         config = CredentialConfig(
             provider=provider,
-            source=_executable(reader, wanted) if way is Way.EXECUTABLE else _files(reader, way),
+            source=_executable(reader, provider, wanted) if way is Way.EXECUTABLE else _files(reader, way),
             endpoints=Endpoints.read(reader.environment),
             universe=reader.parsed("universe-domain", _matching(_DOMAIN, "domain")) or "",
             impersonation=_impersonation(reader),
             quota_project=reader.parsed("quota-project", _matching(_PROJECT, "project")),
         )
-        return cls(config=config, write_to=reader.value("write-to"), audience=wanted or provider.audience)
+        return cls(
+            config=config,
+            write_to=reader.value("write-to"),
+            audience=wanted or provider.audience,
+            project_id=reader.parsed("project-id", _matching(_PROJECT, "id of a project")),
+        )
 
 
 def call_seconds(timeout: int) -> int:
@@ -94,7 +104,7 @@ def _files(reader: GcpReader, way: Way) -> Files:
     return Files(folder=_absolute(reader, "folder"), way=way)
 
 
-def _executable(reader: GcpReader, wanted: str | None) -> Executable:
+def _executable(reader: GcpReader, provider: Provider, wanted: str | None) -> Executable:
     timeout = reader.value("executable-timeout")
     words = [str(_program(reader)), "gcp", "token", "--timeout", f"{call_seconds(timeout)}s"]
     choice = read_choice(reader)
@@ -107,8 +117,24 @@ def _executable(reader: GcpReader, wanted: str | None) -> Executable:
     ):
         if value is not None:
             words += [f"--{name}", value]
-    output_file = _absolute(reader, "output-file") if reader.given("output-file") is not None else None
+    account = reader.value("service-account") or ""
+    output_file = _output_file(reader, (provider.audience, account, *words[5:]))
     return Executable(words=tuple(words), timeout=timeout, output_file=output_file)
+
+
+def _output_file(reader: GcpReader, told_apart: tuple[str, ...]) -> PurePosixPath | None:
+    """Give the file for the answers; in a folder, one by a name that no other configuration has.
+
+    The libraries look at the path alone: with one file for two, each would take the other's SVID to Google.
+    """
+    given = reader.given("output-file")
+    if given is None:
+        return None
+    path = _absolute(reader, "output-file")
+    if not str(given.value).endswith("/"):
+        return path
+    digest = hashlib.sha256("\0".join(told_apart).encode()).hexdigest()
+    return path / f"gcp-token-{digest[:16]}.json"
 
 
 def _absolute(reader: GcpReader, name: str) -> PurePosixPath:

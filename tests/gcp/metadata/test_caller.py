@@ -1,6 +1,7 @@
 """Who is behind a connection: real processes, of several users, that share, hand on and end."""
 
 import os
+import resource
 import secrets
 import socket
 import time
@@ -13,7 +14,7 @@ from publisher.gcp.metadata_server.caller import Caller, calling
 from publisher.gcp.metadata_server.connection import Peer
 from publisher.gcp.metadata_server.errors import ForbiddenError, UnavailableError
 from publisher.gcp.metadata_server.holders import Holders, Look, look
-from publisher.gcp.metadata_server.process import Process, ProcessGoneError
+from publisher.gcp.metadata_server.process import Process, ProcessGoneError, ProcessHiddenError
 from publisher.gcp.metadata_server.socket_diag import ClientSocket, find_client
 from tests.gcp.metadata.workloads import NEEDS_ROOT, Workload, workload
 
@@ -94,8 +95,8 @@ def test_a_connection_that_was_closed_is_nobody_s(server: socket.socket) -> None
 
 
 @NEEDS_ROOT
-def test_a_client_in_another_network_namespace_is_refused(server: socket.socket) -> None:
-    # A server whose clients come from elsewhere sees addresses that its own kernel table has not.
+def test_a_client_that_the_kernel_does_not_know_here_is_refused(server: socket.socket) -> None:
+    # So it looks when a client comes from another network namespace; here nobody is at that address at all.
     peer = Peer(("127.0.0.1", 1), server.getsockname())
     assert "not of a process in the network namespace" in refusal(peer)
 
@@ -282,6 +283,24 @@ def test_a_hidden_process_of_the_same_user_leaves_room_for_doubt() -> None:
     assert seen.of(8, ALICE) == frozenset()
     with pytest.raises(UnavailableError, match="process 99"):
         seen.of(7, 0)
+
+
+def test_a_hidden_process_of_nobody_knows_whom_leaves_room_for_doubt_about_everybody() -> None:
+    seen = Look(holders={7: frozenset({1})}, hidden={}, nameless=99)
+    with pytest.raises(UnavailableError, match="process 99"):
+        seen.of(7, ALICE)
+
+
+def test_a_process_that_cannot_be_opened_just_now_has_not_ended() -> None:
+    limits = resource.getrlimit(resource.RLIMIT_NOFILE)
+    lowest = os.open("/", os.O_RDONLY)
+    os.close(lowest)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest, limits[1]))
+    try:
+        with pytest.raises(ProcessHiddenError, match="Too many open files"):
+            Process(os.getpid())
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, limits)
 
 
 def test_many_who_ask_at_once_share_a_look_that_began_after_they_asked() -> None:

@@ -1,13 +1,13 @@
 """Google's own libraries find what they look for, with nothing but the address of the server."""
 
 import json
-import shutil
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.gcp import clients
 from tests.gcp.metadata import one_identity
 from tests.gcp.metadata.serving import Serving, bare
 from tests.gcp.metadata.world import APP, PROJECT_ID, World
@@ -67,27 +67,23 @@ const {GoogleAuth} = require('google-auth-library');
   console.log(JSON.stringify([client.constructor.name, project, token.slice(0, 5), id.slice(0, 3)]));
 })().catch(error => { console.error(error); process.exit(1); });
 """
-NODE_MODULES = "NODE_PATH"
 
 
 def test_google_s_library_for_node_needs_nothing_but_the_address(
     world: World, server: Serving, tmp_path: Path
 ) -> None:
-    node = shutil.which("node")
-    if node is None:
-        pytest.skip("no node on the PATH")
-    environment = bare({**server.environment, "HOME": str(tmp_path)})
-    found = subprocess.run(
-        [node, "-e", "require('google-auth-library')"],
-        env=environment,
+    found = clients.find_node()
+    if found is None:
+        pytest.skip(clients.ABSENT)
+    node, folder = found
+    done = subprocess.run(
+        [node, "-e", NODE],
+        env=bare({**server.environment, "HOME": str(tmp_path)}),
+        cwd=folder,
         capture_output=True,
+        text=True,
         timeout=LIMIT,
         check=False,
-    )
-    if found.returncode:
-        pytest.skip(f"node finds no google-auth-library (npm install it anywhere, and set {NODE_MODULES})")
-    done = subprocess.run(
-        [node, "-e", NODE], env=environment, capture_output=True, text=True, timeout=LIMIT, check=False
     )
     assert done.returncode == 0, done.stderr[-2000:]
     assert json.loads(done.stdout) == ["Compute", PROJECT_ID, "ya29.", "eyJ"]

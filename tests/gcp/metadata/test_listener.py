@@ -107,6 +107,14 @@ def test_requests_in_a_row_are_answered_in_order_on_one_connection() -> None:
     assert data.index(b"/slow") < data.index(b"/b") < data.index(b"/c")
 
 
+def test_head_is_answered_without_the_body_that_a_next_answer_would_be_read_as() -> None:
+    with listening(Echo()) as listener, connected(listener) as client:
+        client.sendall((PLAIN % b"first").replace(b"GET", b"HEAD") + PLAIN % b"b")
+        head, _, rest = one_of(client, b"/b").partition(b"\r\n\r\n")
+    assert b"Content-Length: 6" in head
+    assert rest.startswith(b"HTTP/1.1 200 OK")
+
+
 def test_a_client_that_ends_its_half_gets_its_answer() -> None:
     echo = Echo()
     with listening(echo) as listener, connected(listener) as client:
