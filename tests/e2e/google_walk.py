@@ -106,7 +106,11 @@ class Walk:
     def doctor(self, credentials: Path, *arguments: str, expect: int = 0) -> str:
         """Let the doctor look at the workload's chain, with Google's own host names."""
         words = ("--credential-config", str(credentials), "--call", f"gs://{DATA}/{OBJECT}", *arguments)
-        return self.gcp("doctor", *words, environment=self.google.proxied_environment, expect=expect)
+        environment = {
+            **self.google.proxied_environment,
+            "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES": "1",
+        }
+        return self.gcp("doctor", *words, environment=environment, expect=expect)
 
     def last_caller(self) -> str:
         """Say as whom the private object was read last."""

@@ -10,8 +10,8 @@ from typing import Any
 from publisher.cli.json_output import SCHEMA_VERSION, error_members, finding_members
 from publisher.cli.printing import colour, is_coloured, put
 from publisher.errors import ExitStatus, PublisherError
-from publisher.gcp.credential_config import Way
 from publisher.gcp.doctor.provider import ReadResource
+from publisher.gcp.doctor.reading import read_in_time
 from publisher.gcp.doctor.stage import Result, Stage
 from publisher.gcp.doctor.target import Target
 from publisher.gcp.doctor.walk import World, names_of, walk
@@ -30,14 +30,6 @@ _READING = 8.0
 _NO_PROJECT = (
     "set GOOGLE_CLOUD_PROJECT in the workload's environment: google-auth-library for Node asks Resource "
     "Manager for the project's id and fails where it may not (403), Google's other libraries warn"
-)
-_NO_EXECUTABLES = (
-    "set GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES=1 in the workload's environment: Google's libraries "
-    "run no program otherwise"
-)
-_FOREIGN = (
-    "the configuration's program is not gcp token of this project: which SVID it gives was not looked at, "
-    "the agent was asked instead"
 )
 
 
@@ -63,20 +55,25 @@ def _walk(settings: DoctorSettings, environment: Mapping[str, str]) -> ExitStatu
     target = settings.target
     clock = SystemClock()
     deadline = Deadline(clock, target.timeout)
-    world = World(
-        clock=clock,
-        deadline=deadline,
-        web=Https(target.ca_file),
-        read=_reader(environment, deadline) if target.read_provider else None,
-    )
     coloured = is_coloured(sys.stdout, os.environ)
     stages: list[Stage] = []
-    for stage in walk(target, world):
-        stages.append(stage)
-        if not settings.as_json:
-            put("".join(f"{line}\n" for line in _lines(stage, coloured=coloured)))
+    try:
+        world = World(
+            clock=clock,
+            deadline=deadline,
+            web=Https(target.ca_file),
+            read=_reader(environment, deadline) if target.read_provider else None,
+        )
+        for stage in walk(target, world):
+            stages.append(stage)
+            if not settings.as_json:
+                put("".join(f"{line}\n" for line in _lines(stage, coloured=coloured)))
+    except PublisherError as error:
+        if settings.as_json:
+            put(_document(error.exit_status, target, stages, error=error))
+        raise
     status = _status(stages)
-    hints = list(_hints(settings, stages, environment))
+    hints = list(_hints(stages, environment))
     if settings.as_json:
         put(_document(status, target, stages, hints=hints))
     else:
@@ -87,8 +84,12 @@ def _walk(settings: DoctorSettings, environment: Mapping[str, str]) -> ExitStatu
 def _reader(environment: Mapping[str, str], deadline: Deadline) -> ReadResource:
     def read(name: str) -> Mapping[str, Any] | None:
         window = Deadline(deadline.clock, min(_READING, deadline.remaining() / 3))
-        with iam_api(environment, window) as api:
-            return api.read(name)
+
+        def ask() -> Mapping[str, Any] | None:
+            with iam_api(environment, window) as api:
+                return api.read(name)
+
+        return read_in_time(ask, window)
 
     return read
 
@@ -128,18 +129,7 @@ def _not_reached(target: Target, stages: Sequence[Stage]) -> list[str]:
     return list(names_of(target)[len(stages) :])
 
 
-def _hints(
-    settings: DoctorSettings, stages: Sequence[Stage], environment: Mapping[str, str]
-) -> Iterator[str]:
-    config = settings.taken_from
-    if config is not None and not config.is_ours and settings.target.way is Way.EXECUTABLE:
-        yield _FOREIGN
-    if (
-        config is not None
-        and config.way is Way.EXECUTABLE
-        and environment.get("GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES") != "1"
-    ):
-        yield _NO_EXECUTABLES
+def _hints(stages: Sequence[Stage], environment: Mapping[str, str]) -> Iterator[str]:
     reached = {stage.name for stage in stages}
     if "exchange" in reached and not environment.get("GOOGLE_CLOUD_PROJECT"):
         yield _NO_PROJECT

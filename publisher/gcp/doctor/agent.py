@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from publisher import strict_json
 from publisher.bundle.public_key import PublicKey
 from publisher.errors import BundleError, PublisherError, SourceError
+from publisher.gcp.doctor.regular_file import read_regular
 from publisher.gcp.doctor.stage import Seen, error, fine
 from publisher.gcp.doctor.target import SvidFile
 from publisher.gcp.doctor.token import JwtSeen, NotJwtError
@@ -104,8 +105,7 @@ def look_at_file(file: SvidFile) -> tuple[Seen, JwtSeen | None]:
     where = f"file {quote(str(file.path))}"
     kept = "keep it by spire-oidc-publisher gcp svid-files --watch, readable by the workload's user"
     try:
-        with file.path.open("rb") as opened:
-            body = opened.read(_LARGEST)
+        body = read_regular(file.path, _LARGEST)
         text = body.decode("ascii")
         if file.member is not None:
             text = str(strict_json.loads(body, where=where)[file.member])

@@ -22,7 +22,8 @@ from publisher.quoting import quote
 _SECONDS = 15.0
 _TOKENS = re.compile(r"eyJ[A-Za-z0-9_-]+\.[A-Za-z0-9_.-]*|ya29\.[A-Za-z0-9_.-]+")
 _PASSING = frozenset({408, 425, 429})
-
+_CODE = re.compile(r"[A-Za-z_]{1,60}", re.ASCII)
+"""What a code looks like: anything else in its place may be what was sent, or of any length."""
 
 _HINTS = (
     "CERTIFICATE_VERIFY_FAILED",
@@ -65,7 +66,8 @@ class GoogleAnswer:
     def error(self) -> str:
         """Give the OAuth error (RFC 6749 section 5.2), or the status of google.rpc.Code; empty: none."""
         refused = self.body.get("error")
-        return str(refused.get("status", "")) if isinstance(refused, Mapping) else str(refused or "")
+        said = refused.get("status") if isinstance(refused, Mapping) else refused
+        return said if isinstance(said, str) and _CODE.fullmatch(said) else ""
 
     @property
     def details(self) -> str:

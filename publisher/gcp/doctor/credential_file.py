@@ -12,7 +12,8 @@ from urllib.parse import urlsplit
 from publisher import strict_json
 from publisher.errors import PublisherError, SettingsError
 from publisher.gcp.credential_config import ACCOUNT_TYPE, Way
-from publisher.gcp.doctor.target import SvidFile, X509Files
+from publisher.gcp.doctor.regular_file import read_regular
+from publisher.gcp.doctor.target import Program, SvidFile, X509Files
 from publisher.gcp.endpoints import OVERRIDES
 from publisher.gcp.provider_name import Provider
 from publisher.quoting import quote
@@ -30,8 +31,9 @@ _REMEDY = "write one by spire-oidc-publisher gcp credential-config"
 class CredentialFile:
     """Hold what a configuration says. `words` are the options of its `gcp token`, by long name.
 
-    `endpoints` are the environment variables that its URLs stand for. `is_ours` tells whether the program of
-    the executable way is `gcp token`.
+    `endpoints` are the environment variables that its URLs stand for. `program` is that of the executable
+    way, without what the environment says of it; None: of another way. `lifetime` is that of the service
+    account's token, in seconds; None: the libraries' own.
     """
 
     provider: Provider
@@ -40,7 +42,8 @@ class CredentialFile:
     files: SvidFile | X509Files | None
     words: Mapping[str, str]
     endpoints: Mapping[str, str]
-    is_ours: bool = True
+    program: Program | None = None
+    lifetime: int | None = None
 
     @classmethod
     def read(cls, path: Path) -> Self:
@@ -52,8 +55,7 @@ class CredentialFile:
         """
         where = f"credential configuration {quote(str(path))}"
         try:
-            with path.open("rb") as opened:
-                members = strict_json.loads(opened.read(_LARGEST), where=where)
+            members = strict_json.loads(read_regular(path, _LARGEST), where=where)
         except OSError as error:
             raise SettingsError(where, f"cannot be read ({quote(error.strerror)})", _REMEDY) from error
         except strict_json.MalformedError as error:
@@ -72,12 +74,15 @@ class CredentialFile:
     @classmethod
     def _parse(cls, members: Mapping[str, Any]) -> Self:
         source = members["credential_source"]
-        way, words, is_ours = Way.EXECUTABLE, {}, True
+        way, words = Way.EXECUTABLE, {}
+        program: Program | None = None
         files: SvidFile | X509Files | None = None
         if "executable" in source:
             command = shlex.split(source["executable"]["command"])
             is_ours = ("gcp", "token") in pairwise(command)
             words = _options(command) if is_ours else {}
+            kept = source["executable"].get("output_file")
+            program = Program(name=command[0], is_ours=is_ours, output_file=Path(kept) if kept else None)
         elif "file" in source:
             form = source.get("format", {})
             member = form["subject_token_field_name"] if form.get("type") == "json" else None
@@ -107,13 +112,19 @@ class CredentialFile:
             files=files,
             words=words,
             endpoints=endpoints,
-            is_ours=is_ours,
+            program=program,
+            lifetime=_lifetime(members.get("service_account_impersonation") or {}),
         )
 
 
 def is_external(members: object) -> bool:
     """Tell whether these are the members of an external account's configuration."""
     return isinstance(members, Mapping) and members.get("type") == ACCOUNT_TYPE
+
+
+def _lifetime(members: Mapping[str, Any]) -> int | None:
+    seconds = members.get("token_lifetime_seconds")
+    return None if seconds is None else int(seconds)
 
 
 def _origin(url: str, path: str) -> str:

@@ -19,6 +19,7 @@ JWT: Final = f"{_TYPE}jwt"
 MTLS: Final = f"{_TYPE}mtls"
 
 _OK = 200
+_LIFETIME = 3600
 _LATER = "run again; if it lasts, look at https://status.cloud.google.com and at the network"
 _PROXY = "look at what answers there: the proxy, or CLOUDSDK_API_ENDPOINT_OVERRIDES_*"
 _SETUP = "spire-oidc-publisher gcp setup --compare shows what differs"
@@ -100,7 +101,7 @@ def look_at_impersonation(ask: Ask, target: Target, token: str, subject: str | N
     account = target.service_account or ""
     url = f"{target.endpoints.iamcredentials}/v1/projects/-/serviceAccounts/{account}:generateAccessToken"
     where = f"service account {quote(account)}"
-    data = {"delegates": None, "scope": [CLOUD_PLATFORM], "lifetime": "600s"}
+    data = {"delegates": None, "scope": [CLOUD_PLATFORM], "lifetime": f"{target.lifetime or _LIFETIME}s"}
     answer = _asked(ask, where, "POST", url, data=data, token=token)
     if isinstance(answer, Seen):
         return answer, ""
@@ -112,6 +113,12 @@ def look_at_impersonation(ask: Ask, target: Target, token: str, subject: str | N
     what = f"answers {answer.status}: {answer.sentence}"
     if _is_disabled(answer):
         remedy = f"gcloud services enable iamcredentials.googleapis.com --project={_project(account)}"
+        return error("GCP019", where, what, remedy), ""
+    if "lifetime" in answer.words:
+        remedy = (
+            "write the configuration with --token-lifetime 1h at most, or let the policy "
+            "constraints/iam.allowServiceAccountCredentialLifetimeExtension permit this account more"
+        )
         return error("GCP019", where, what, remedy), ""
     member = _member(target, subject)
     remedy = (

@@ -79,7 +79,11 @@ def look_at_documents(
         # Of the manifest, which no relying party reads, its age alone.
         and (one.where != manifest or one.code.startswith("FRE"))
     )
-    unseen = next((one for one in documents if one.code in _UNSEEN), None)
+    passing = {url for url, answer in recorder.answers.items() if _is_passing(answer.status)}
+    unseen = next(
+        (one for one in documents if one.code in _UNSEEN or (one.code == "WEB003" and one.where in passing)),
+        None,
+    )
     if unseen is not None:
         reason = f"{unseen.where}: {unseen.what}"
         published = Published(issuer_url=issuer.url, reason=reason, suspects=notes)
@@ -139,6 +143,11 @@ def look_at_key(  # noqa: PLR0911 (one for each way to be wrong)
         remedy = "find out whose SPIRE this is; then publish again"
         return error("GCP010", where, "is published, and did not sign this JWT-SVID", remedy)
     return fine(where, f"is published{_age(published.since.get(kid), now)}, and signed the JWT-SVID")
+
+
+def _is_passing(status: int) -> bool:
+    """Tell whether another attempt, or one from where Google is, may well fare better."""
+    return status >= 500 or status in {408, 425, 429}  # noqa: PLR2004
 
 
 def _age(since: datetime | None, now: datetime) -> str:

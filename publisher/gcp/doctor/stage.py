@@ -32,6 +32,8 @@ CODES: Mapping[str, str] = MappingProxyType(
         "GCP021": "The X.509-SVID leads to no trust anchor of the provider",
         "GCP022": "The X.509-SVID is none that Google takes",
         "GCP023": "The JWT-SVID lacks what Google demands",
+        "GCP024": "The program that gives the SVID cannot be used",
+        "GCP025": "The time of --timeout was used up",
     }
 )
 """Every code of `gcp doctor` with its title; `docs/findings.md` explains each."""

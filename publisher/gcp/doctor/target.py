@@ -26,6 +26,21 @@ class X509Files:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """Name what Google's libraries run, and how their environment is.
+
+    `is_ours` tells whether it is `gcp token`; `output_file` is where answers are kept. `is_allowed` tells
+    whether the libraries may run programs, and `path` is the PATH; None: this process's own.
+    """
+
+    name: str
+    is_ours: bool
+    output_file: Path | None = None
+    is_allowed: bool = False
+    path: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StorageObject:
     """Name an object of Cloud Storage."""
 
@@ -39,7 +54,9 @@ class Target:
 
     `way` says how the workload gets its SVID; `files` None: from the agent. `issuer` is what the provider is
     said to have, where it cannot be read; `audience` what the JWT-SVID is asked for. `call` is what is asked
-    of an API in the end: an object's metadata, `project`, or None: nothing.
+    of an API in the end: an object's metadata, `project`, or None: nothing. `lifetime` is that of the service
+    account's token, in seconds; None: the libraries' own. `program` is what the libraries run, by a
+    configuration of the executable way; None: there is none.
     """
 
     provider: Provider
@@ -55,3 +72,5 @@ class Target:
     read_provider: bool
     ca_file: Path | None
     timeout: float
+    lifetime: int | None = None
+    program: Program | None = None

@@ -9,9 +9,10 @@ from publisher.gcp.credential_config import Way
 from publisher.gcp.doctor import agent, causes, clock, exchange, provider, published, subject, token
 from publisher.gcp.doctor.agent import NO_BUNDLES
 from publisher.gcp.doctor.client import Ask, client
+from publisher.gcp.doctor.program import look_at_program
 from publisher.gcp.doctor.provider import ProviderSeen, ReadResource
 from publisher.gcp.doctor.published import Published
-from publisher.gcp.doctor.stage import Seen, Stage, unknown
+from publisher.gcp.doctor.stage import Result, Seen, Stage, error, unknown
 from publisher.gcp.doctor.target import SvidFile, Target, X509Files
 from publisher.gcp.doctor.token import JwtSeen
 from publisher.gcp.mapping import Assertion
@@ -19,6 +20,7 @@ from publisher.gcp.workload_svids import agent_at
 from publisher.ports import Clock, Deadline, Web
 
 JWT_STAGES: Final = (
+    "program",
     "agent",
     "registration",
     "iss",
@@ -37,7 +39,8 @@ JWT_STAGES: Final = (
     "impersonation",
     "call",
 )
-"""Every stage of the JWT ways; `svid-file` stands for the first two where a file holds the JWT-SVID."""
+"""Every stage of the JWT ways; `program` is of configurations that name one, and `svid-file` stands for the
+first three where a file holds the JWT-SVID."""
 
 X509_STAGES: Final = (
     "agent",
@@ -54,6 +57,12 @@ X509_STAGES: Final = (
     "call",
 )
 """Every stage of the X.509 way; `svid-file` as above."""
+
+_SILENCE = frozenset({"GCP001", "GCP003", "GCP008", "GCP016"})
+"""What stages say of those who do not answer; whatever else is broken was answered, and counts."""
+
+_ENOUGH = 3.0
+"""Seconds in which everybody answers: with less, silence says nothing of who is silent."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -78,19 +87,42 @@ class _Found:
 
 def names_of(target: Target) -> tuple[str, ...]:
     """Give the names of the stages of this walk, in order."""
-    names = X509_STAGES if target.way is Way.X509 else JWT_STAGES
-    names = names if target.files is None else ("svid-file", *names[2:])
-    return names if target.service_account else tuple(one for one in names if one != "impersonation")
+    names: tuple[str, ...] = X509_STAGES if target.way is Way.X509 else JWT_STAGES
+    if target.files is not None:
+        names = ("svid-file", *(one for one in names if one not in {"program", "agent", "registration"}))
+    left_out = {
+        "program" if target.program is None else "",
+        "impersonation" if not target.service_account else "",
+    }
+    return tuple(one for one in names if one not in left_out)
 
 
 def walk(target: Target, world: World) -> Iterator[Stage]:
     """Give each stage as it is looked at; the first broken one is the last."""
     stages = _x509(target, world) if target.way is Way.X509 else _jwt(target, world)
+    left = world.deadline.remaining()
     for name, seen in stages:
-        stage = Stage(name=name, seen=seen)
+        stage = Stage(
+            name=name, seen=_used_up(seen) if _lacked_time(name, seen, left, world.deadline) else seen
+        )
         yield stage
         if stage.is_broken:
             return
+        left = world.deadline.remaining()
+
+
+def _lacked_time(name: str, seen: Seen, left: float, deadline: Deadline) -> bool:
+    """Tell whether a stage failed only because those before it left it too little time."""
+    if seen.finding is not None:
+        is_silence = seen.finding.code in _SILENCE
+    else:
+        is_silence = name == "documents" and seen.result is Result.UNKNOWN
+    return is_silence and deadline.passed and left < min(_ENOUGH, max(deadline.seconds / 4, 0.01))
+
+
+def _used_up(seen: Seen) -> Seen:
+    remedy = "run again with a longer --timeout; --no-read-provider saves some of it"
+    return error("GCP025", seen.looked_at, "the time of --timeout was used up", remedy, passing=True)
 
 
 _Stages = Iterator[tuple[str, Seen]]
@@ -103,6 +135,8 @@ def _jwt(target: Target, world: World) -> _Stages:
         seen, svid = agent.look_at_file(target.files)
         yield "svid-file", seen
     else:
+        if target.program is not None:
+            yield "program", look_at_program(target.program, world.clock.now().timestamp())
         peer = agent_at(target.workload_api)
         seen, bundles = agent.look_at_agent(peer, world.deadline)
         yield "agent", seen

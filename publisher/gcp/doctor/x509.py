@@ -17,6 +17,7 @@ from publisher.errors import BundleError, SourceError
 from publisher.gcp.certificate import Certificate
 from publisher.gcp.doctor.agent import no_svid
 from publisher.gcp.doctor.provider import ProviderSeen
+from publisher.gcp.doctor.regular_file import read_regular
 from publisher.gcp.doctor.stage import Seen, error, fine, unknown
 from publisher.gcp.doctor.target import X509Files
 from publisher.gcp.identity_choice import Choice
@@ -93,7 +94,8 @@ def look_at_x509_files(files: X509Files) -> tuple[Seen, X509Seen | None]:
         config = strict_json.loads(_content(files.certificate_config), where=where)
         workload = config["cert_configs"]["workload"]
         paths = [Path(str(workload["cert_path"])), Path(str(workload["key_path"]))]
-        chain = Certificate.parse_pem(_content(paths[0]), where=f"file {quote(str(paths[0]))}")
+        # The libraries send the leaf and the trust chain, and nothing else of the certificate's file.
+        chain = Certificate.parse_pem(_content(paths[0]), where=f"file {quote(str(paths[0]))}")[:1]
         if files.trust_chain is not None and (more := _content(files.trust_chain)).strip():
             listed = Certificate.parse_pem(more, where=f"file {quote(str(files.trust_chain))}")
             chain += tuple(one for one in listed if one not in chain)
@@ -195,5 +197,4 @@ def _fits(key: bytes, leaf: Certificate) -> bool:
 
 
 def _content(path: Path) -> bytes:
-    with path.open("rb") as opened:
-        return opened.read(_LARGEST)
+    return read_regular(path, _LARGEST)

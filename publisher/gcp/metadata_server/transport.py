@@ -5,9 +5,9 @@ from typing import Any, Final
 
 import requests
 from google.auth import exceptions, transport
-from requests.adapters import HTTPAdapter
 from urllib3.exceptions import HTTPError
 
+from publisher.gcp.metadata_server.cut_off import CutOff, CuttingAdapter, cut_off
 from publisher.ports import Deadline
 
 LARGEST: Final = 65_536
@@ -45,7 +45,7 @@ def open_session(connections: int) -> requests.Session:
     # Else `requests` would look for a password of this host in the user's .netrc, and send it.
     session.auth = _unchanged
     for scheme in ("https://", "http://"):
-        session.mount(scheme, HTTPAdapter(pool_maxsize=connections))
+        session.mount(scheme, CuttingAdapter(pool_maxsize=connections))
     return session
 
 
@@ -86,22 +86,25 @@ class BoundedRequest(transport.Request):
             raise _failed("no time is left")
         remaining = self._deadline.remaining()
         try:
-            with self._session.request(
-                method,
-                url,
-                data=body,
-                headers=dict(headers or {}),
-                timeout=(min(_CONNECT_SECONDS, remaining), remaining),
-                allow_redirects=False,
-                stream=True,
-            ) as response:
-                data = self._body(response)
+            with (
+                cut_off(self._deadline) as cut,
+                self._session.request(
+                    method,
+                    url,
+                    data=body,
+                    headers=dict(headers or {}),
+                    timeout=(min(_CONNECT_SECONDS, remaining), remaining),
+                    allow_redirects=False,
+                    stream=True,
+                ) as response,
+            ):
+                data = self._body(response, cut)
         except (requests.RequestException, HTTPError, OSError) as error:
             raise _failed(type(error).__name__) from error
         self.status = response.status_code
         return Answer(response.status_code, response.headers, data)
 
-    def _body(self, response: requests.Response) -> bytes:
+    def _body(self, response: requests.Response, cut: CutOff) -> bytes:
         data = b""
         while piece := response.raw.read1(_CHUNK, decode_content=True):
             data += piece
@@ -109,4 +112,6 @@ class BoundedRequest(transport.Request):
                 raise _failed(f"the answer has more than {LARGEST} bytes")
             if self._deadline.passed:
                 raise _failed("the answer came too slowly")
+        if cut.is_due:  # an end that we made ourselves
+            raise _failed("the answer came too slowly")
         return data

@@ -1,7 +1,7 @@
 """Read the settings of `gcp doctor`: its options before what the credential configuration says."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
@@ -9,7 +9,8 @@ from publisher import strict_json
 from publisher.errors import UsageError
 from publisher.gcp.credential_config import Way
 from publisher.gcp.doctor.credential_file import CredentialFile, is_external
-from publisher.gcp.doctor.target import StorageObject, SvidFile, Target, X509Files
+from publisher.gcp.doctor.regular_file import read_regular
+from publisher.gcp.doctor.target import Program, StorageObject, SvidFile, Target, X509Files
 from publisher.gcp.endpoints import Endpoints
 from publisher.gcp.identity_choice import Choice
 from publisher.gcp.provider_name import Provider
@@ -23,15 +24,15 @@ from publisher.settings.values import BadValueError
 _EMAIL = re.compile(r"[A-Za-z0-9._+-]{1,100}@[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+", re.ASCII)
 _OBJECT = re.compile(r"gs://([a-z0-9][a-z0-9._-]{1,220})/([ -~]{1,1024})", re.ASCII)
 _VARIABLE = "GOOGLE_APPLICATION_CREDENTIALS"
+_ALLOWED = "GOOGLE_EXTERNAL_ACCOUNT_ALLOW_EXECUTABLES"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DoctorSettings:
-    """Hold what to look at, how to say it, and the configuration that it was taken from (None: none)."""
+    """Hold what to look at, and how to say it."""
 
     target: Target
     as_json: bool
-    taken_from: CredentialFile | None
 
     @classmethod
     def read(cls, reader: GcpReader) -> Self:
@@ -68,8 +69,10 @@ class DoctorSettings:
             read_provider=reader.value("read-provider"),
             ca_file=_ca_file(reader),
             timeout=reader.value("timeout"),
+            lifetime=config.lifetime if config else None,
+            program=_program(reader, config) if config and way is Way.EXECUTABLE else None,
         )
-        return cls(target=target, as_json=reader.value("output") == "json", taken_from=config)
+        return cls(target=target, as_json=reader.value("output") == "json")
 
 
 def _configuration(reader: GcpReader) -> CredentialFile | None:
@@ -80,11 +83,20 @@ def _configuration(reader: GcpReader) -> CredentialFile | None:
     if not usual or reader.given("provider") is not None:
         return None
     try:
-        with Path(usual).open("rb") as opened:
-            external = is_external(strict_json.loads(opened.read(strict_json.LARGEST), where=_VARIABLE))
+        content = read_regular(Path(usual), strict_json.LARGEST)
+        external = is_external(strict_json.loads(content, where=_VARIABLE))
     except (OSError, strict_json.MalformedError):
         external = True  # so that it is said what is wrong with it
     return CredentialFile.read(Path(usual)) if external else None
+
+
+def _program(reader: GcpReader, config: CredentialFile) -> Program | None:
+    if config.program is None:
+        return None
+    environment = reader.environment
+    return replace(
+        config.program, is_allowed=environment.get(_ALLOWED) == "1", path=environment.get("PATH") or None
+    )
 
 
 def _files(reader: GcpReader, way: Way) -> SvidFile | X509Files | None:

@@ -6,6 +6,7 @@ import pytest
 
 from publisher.findings import Finding, Severity
 from publisher.gcp.doctor.causes import RECENT, explain, resolve
+from publisher.gcp.doctor.client import GoogleAnswer
 from publisher.gcp.doctor.published import Published
 from publisher.gcp.doctor.token import JwtSeen
 
@@ -13,6 +14,8 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 JUST_NOW = NOW - timedelta(seconds=90)
 URL = "https://issuer.example/spire"
 SUSPECT = Finding(code="JWK004", severity=Severity.ERROR, where=URL, what="no kid", remedy="mend it")
+STALE = Finding(code="FRE002", severity=Severity.ERROR, where=URL, what="stale", remedy="publish")
+SLIGHT = Finding(code="CFG005", severity=Severity.WARNING, where=URL, what="slight", remedy="add it")
 PUBLIC, PRIVATE, NOBODY = ("93.184.215.14",), ("93.184.215.14", "10.1.2.3"), ()
 
 
@@ -47,6 +50,12 @@ def svid() -> JwtSeen:
             "curl from elsewhere",
         ),
         (Published(issuer_url=URL, keys=()), PUBLIC, "is not known", "curl from elsewhere"),
+        (
+            Published(issuer_url=URL, keys=(), suspects=(STALE, SLIGHT)),
+            PUBLIC,
+            "unreachable from outside",
+            "curl from elsewhere",
+        ),
     ],
 )
 def test_each_cause_has_its_sentence(
@@ -63,3 +72,24 @@ def test_each_cause_has_its_sentence(
 def test_a_name_is_looked_up_and_a_bad_one_gives_nothing() -> None:
     assert "127.0.0.1" in resolve("localhost") or "::1" in resolve("localhost")
     assert resolve("no such name .invalid") == ()
+
+
+def test_an_error_that_is_no_code_is_not_shown() -> None:
+    for body in ({"error": "eyJhbGciOiJSUzI1NiJ9.eyJzdWIiOiJ4In0.c2ln"}, {"error": {"status": "A" * 61}}):
+        assert not GoogleAnswer(status=400, date=None, body=body).error
+    assert GoogleAnswer(status=400, date=None, body={"error": "invalid_grant"}).error == "invalid_grant"
+
+
+def test_names_of_google_may_lead_inside_from_here() -> None:
+    for host in ("storage.googleapis.com", "issuer-abc.a.run.app"):
+        published = Published(issuer_url=f"https://{host}/x", keys=(), since={"k1": JUST_NOW})
+        seen = explain(svid(), published, "sts", now=NOW, resolve=lambda _host: PRIVATE)
+        assert "10.1.2.3" not in seen.said
+        assert "was published 90 s ago" in seen.said
+
+
+def test_a_private_address_and_a_new_key_are_both_named() -> None:
+    published = Published(issuer_url=URL, keys=(), since={"k1": JUST_NOW})
+    seen = explain(svid(), published, "sts", now=NOW, resolve=lambda _host: PRIVATE)
+    assert "10.1.2.3" in seen.said
+    assert "'k1' is new" in seen.said

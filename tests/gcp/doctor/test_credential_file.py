@@ -9,7 +9,7 @@ import pytest
 from publisher.errors import SettingsError
 from publisher.gcp.credential_config import Way
 from publisher.gcp.doctor.credential_file import CredentialFile
-from publisher.gcp.doctor.target import SvidFile, X509Files
+from publisher.gcp.doctor.target import Program, SvidFile, X509Files
 from publisher.gcp.endpoints import OVERRIDES
 
 PROVIDER = "projects/123456789/locations/global/workloadIdentityPools/spire-pool/providers/spire"
@@ -34,7 +34,8 @@ def written(folder: Path, source: dict[str, Any], **others: Any) -> Path:
 def test_our_program_says_which_svid(tmp_path: Path) -> None:
     command = "/usr/bin/spire-oidc-publisher gcp token --timeout 25s --audience mine --hint=web"
     read = CredentialFile.read(written(tmp_path, {"executable": {"command": command}}))
-    assert (read.way, read.files, read.is_ours) == (Way.EXECUTABLE, None, True)
+    assert (read.way, read.files) == (Way.EXECUTABLE, None)
+    assert read.program == Program(name="/usr/bin/spire-oidc-publisher", is_ours=True)
     assert read.words == {"audience": "mine", "hint": "web"}
     assert read.provider.name == PROVIDER
     assert read.endpoints == {f"{OVERRIDES}STS": "https://sts.googleapis.com"}
@@ -42,7 +43,7 @@ def test_our_program_says_which_svid(tmp_path: Path) -> None:
 
 def test_a_program_of_others_says_nothing(tmp_path: Path) -> None:
     read = CredentialFile.read(written(tmp_path, {"executable": {"command": "/bin/other --audience x"}}))
-    assert not read.is_ours
+    assert read.program == Program(name="/bin/other", is_ours=False)
     assert read.words == {}
 
 

@@ -128,3 +128,11 @@ def test_keys_that_google_has_not_fetched_yet_after_a_rotation(
     assert "Google still has older keys" in walked.last["said"]
     assert " s ago" in walked.last["said"]
     assert "since" in walked.stages["key"]["said"]
+
+
+@pytest.mark.parametrize("status", [429, 503])
+def test_an_issuer_that_cannot_just_now_leaves_it_to_google(chain: Chain, status: int) -> None:
+    chain.site.pages[CONFIGURATION] = Page(status=status)
+    walked = connecting(chain)  # the stand-in keeps no keys, so it cannot read them either
+    assert walked.results["documents"] == "unknown"
+    assert f"status {status}" in walked.last["said"]

@@ -120,6 +120,35 @@ def test_the_files_of_svid_files_and_their_configuration(chain: Chain, folder: P
     assert walked.results["impersonation"] == "ok"
 
 
+def test_intermediates_beside_the_leaf_are_not_sent(chain: Chain, agent: Agent, tmp_path: Path) -> None:
+    agent.authority = Authority(has_intermediate=True)
+    trust(chain, agent.authority.pem)
+    kept = tmp_path / "svids"
+    words = ("gcp", "svid-files", "--folder", str(kept), "--svids", "x509")
+    ran = invoke(*words, "--workload-api", chain.workload_api, stdin=None, **chain.environment)
+    assert ran.status == 0, ran.err
+    assert chain.walk(*X509, "--folder", str(kept), expect=0, provider=False).results["exchange"] == "ok"
+    path = Path(
+        json.loads((kept / "certificate_config.json").read_text())["cert_configs"]["workload"]["cert_path"]
+    )
+    chained = kept / "trust_chain.pem"
+    path.chmod(0o600)
+    path.write_text(path.read_text() + chained.read_text())
+    config = tmp_path / "mtls.json"
+    credential = {
+        "type": "external_account",
+        "audience": chain.google.audience(f"{POOL}/providers/mtls"),
+        "token_url": "https://sts.mtls.googleapis.com/v1/token",
+        "credential_source": {
+            "certificate": {"certificate_config_location": str(kept / "certificate_config.json")}
+        },
+    }
+    config.write_text(json.dumps(credential))
+    walked = chain.walk("--credential-config", str(config), expect=1, provider=False)
+    assert walked.broken == ("trust-store", "GCP021")
+    assert "trust_chain_path" in walked.last["remedy"]
+
+
 def test_a_key_of_another_certificate(chain: Chain, folder: Path) -> None:
     config = json.loads((folder / "certificate_config.json").read_text())["cert_configs"]["workload"]
     path = Path(config["key_path"])
